@@ -1,0 +1,3 @@
+//! Who is asking? Extraction of credentials is pure; `near` and `resolve` ask the store.
+
+pub mod credential;

@@ -1,0 +1,47 @@
+//! May this request pass? Pure functions over values: no I/O, no clock, no log.
+
+pub mod decide;
+pub mod pattern;
+pub mod requirement;
+pub mod ruleset;
+
+use std::{
+    ops::Range,
+    time::{Duration, SystemTime},
+};
+
+pub use decide::{Denial, Permit, Presented, decide};
+pub use pattern::Left;
+pub use requirement::Requirement;
+pub use ruleset::{Conflict, Match, RuleSet};
+
+/// One line of `[rules]`.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// The left side as written: `* /users/{id}/**`.
+    pub name: String,
+    /// The right side as written: `self:{id} | role:support`.
+    pub asks: String,
+    pub left: Left,
+    pub requirement: Requirement,
+    /// Until then refusals for want of rights are waived and logged.
+    pub audit: Option<SystemTime>,
+    /// From then the rule refuses.
+    pub until: Option<SystemTime>,
+    /// Index into the configuration's backends.
+    pub backend: usize,
+    /// Overrides the backend's first-byte timeout.
+    pub timeout: Option<Duration>,
+    /// Overrides `[limits] body`, bytes.
+    pub body: Option<u64>,
+    /// `rules.toml:19`, for `explain` and `check`.
+    pub place: String,
+}
+
+/// A mistake inside a rule's text; `at` is the byte range within that text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyntaxError {
+    pub at: Range<usize>,
+    pub message: String,
+    pub help: Option<String>,
+}
