@@ -2,9 +2,14 @@
 //! and rules, the outbound head and the access line see only that. Pure: no I/O, no clock, no log.
 
 pub mod authority;
+mod bad_request;
 pub mod fields;
 pub mod path;
+pub(crate) mod percent;
 pub mod query;
+pub(crate) mod refusals;
+
+pub use bad_request::BadRequest;
 
 use http::{HeaderMap, Method, request::Parts};
 
@@ -58,24 +63,6 @@ pub struct HeadLimits {
     pub segments: usize,
     pub head_bytes: usize,
     pub fields: usize,
-}
-
-/// Why a request has no canonical form. One variant per reason word; each has a status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadRequest {
-    #[error("the path has a dot segment")]
-    PathDotSegment,
-}
-
-impl BadRequest {
-    /// The word of log, metric and body, such as `path_dot_segment`.
-    pub fn reason(self) -> &'static str {
-        todo!()
-    }
-    /// 400, 405, 414, 417, 431 or 501.
-    pub fn status(self) -> http::StatusCode {
-        todo!()
-    }
 }
 
 impl Canonical {
