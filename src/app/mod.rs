@@ -1,12 +1,16 @@
 //! The wiring: builds every part once, starts it, reloads it, drains it. The only room that knows
 //! every other.
 
+mod admin;
 mod banner;
 mod control;
 mod reload;
+mod watch;
 
 use std::{
+    collections::HashMap,
     io,
+    path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
     time::SystemTime,
 };
@@ -61,6 +65,8 @@ pub struct App {
     listening: Vec<(Address, Address)>,
     health: Option<(Address, server::Listener)>,
     admin: Option<(Address, server::Listener)>,
+    /// The bytes of the configuration's files when it was last read.
+    fingerprint: HashMap<PathBuf, Option<Vec<u8>>>,
 }
 
 impl App {
@@ -78,11 +84,12 @@ impl App {
         let health = config.health.as_ref().map(bind_one).transpose()?;
         let admin = config.admin.as_ref().map(bind_admin).transpose()?;
 
+        let fingerprint = reload::fingerprint(&config.sources);
         let connections_max = connections_max(&config, descriptors);
         let origin = StoreOrigin::open(&config.store)?;
         let generation = Generation::new(config, origin, None);
         let shared = Arc::new(Shared {
-            current: ArcSwap::from_pointee(generation),
+            current: Arc::new(ArcSwap::from_pointee(generation)),
             draining: AtomicBool::new(false),
             guesses: Guesses::default(),
             workers,
@@ -108,6 +115,7 @@ impl App {
             listening,
             health,
             admin,
+            fingerprint,
         })
     }
 
@@ -119,10 +127,6 @@ impl App {
     /// Where health and admin listen, with the ports that the kernel chose.
     #[must_use]
     pub fn side_doors(&self) -> (Option<&Address>, Option<&Address>) {
-        let address = |door: &'_ Option<(Address, server::Listener)>| {
-            door.as_ref().map(|(address, _)| address as *const Address)
-        };
-        let _ = address;
         (self.health.as_ref().map(|door| &door.0), self.admin.as_ref().map(|door| &door.0))
     }
 
@@ -173,8 +177,9 @@ fn bind_admin(address: &Address) -> Result<(Address, server::Listener), BindErro
     match address {
         Address::Tcp(_) => bind_one(address),
         Address::Unix(path) => {
-            let listener = server::bind_private(path)?;
-            Ok((address.clone(), listener))
+            let fail = |source| BindError { address: address.clone(), source };
+            let listener = server::bind_unix(path, 0o600).map_err(fail)?;
+            Ok((address.clone(), server::Listener::Unix(listener)))
         }
     }
 }

@@ -38,7 +38,7 @@ pub struct Generation {
 /// What all workers see of the process.
 pub struct Shared {
     /// The generation in force.
-    pub current: ArcSwap<Generation>,
+    pub current: Arc<ArcSwap<Generation>>,
     /// Set at SIGTERM: answers close their connections.
     pub draining: std::sync::atomic::AtomicBool,
     /// Unknown tokens per address.
@@ -51,7 +51,7 @@ pub struct Shared {
 pub struct Gate {
     /// The process.
     pub shared: Arc<Shared>,
-    current: RefCell<Cache<Arc<Shared>, Arc<Generation>>>,
+    current: RefCell<Cache<Arc<ArcSwap<Generation>>, Arc<Generation>>>,
     state: RefCell<Rc<State>>,
     /// This worker's counts.
     pub metrics: Arc<WorkerMetrics>,
@@ -80,19 +80,6 @@ pub(super) struct Backend {
     pub(super) host: HeaderValue,
 }
 
-impl AsRef<ArcSwap<Generation>> for Shared {
-    fn as_ref(&self) -> &ArcSwap<Generation> {
-        &self.current
-    }
-}
-
-impl std::ops::Deref for Shared {
-    type Target = ArcSwap<Generation>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.current
-    }
-}
 
 impl Gate {
     /// Builds a worker's gate. Call it on the worker's runtime: the store's connection lives there.
@@ -104,7 +91,7 @@ impl Gate {
         metrics: Arc<WorkerMetrics>,
         access: AccessSink,
     ) -> Result<Rc<Self>, getrandom::Error> {
-        let mut current = Cache::new(Arc::clone(&shared));
+        let mut current = Cache::new(Arc::clone(&shared.current));
         let state = State::build(Arc::clone(current.load()), None, shared.workers);
         Ok(Rc::new(Self {
             current: RefCell::new(current),

@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{
     accept,
-    bind::Listener,
+    bind::{Bound, Listener},
     connection,
     watch::{ConnectionLimits, Watches},
 };
@@ -56,11 +56,18 @@ impl Crew {
         self.connections_max.store(max, Relaxed);
     }
 
+    /// Has every worker accept on its socket of `bound`.
+    pub fn listen(&self, bound: Bound) {
+        for (inbox, socket) in self.inboxes.iter().zip(bound.sockets) {
+            let _ = inbox.send(Command::Listen(bound.address.clone(), socket));
+        }
+    }
+
     /// Sends `command` to every worker.
-    pub fn tell(&self, command: impl Fn(usize) -> Command) {
-        for (index, inbox) in self.inboxes.iter().enumerate() {
+    pub fn tell(&self, command: impl Fn() -> Command) {
+        for inbox in &self.inboxes {
             // A worker that has ended has nothing left to do.
-            let _ = inbox.send(command(index));
+            let _ = inbox.send(command());
         }
     }
 

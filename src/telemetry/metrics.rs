@@ -10,9 +10,10 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
+use super::instant::unix_ms;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, text},
@@ -160,6 +161,17 @@ impl Metrics {
         let worker = Arc::new(WorkerMetrics::new(&self.words));
         self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&worker));
         worker
+    }
+
+    /// A configuration has taken over.
+    pub fn loaded(&self, at: SystemTime) {
+        let seconds = unix_ms(at).cast_unsigned() / 1000;
+        self.process.config_loaded_s.store(seconds, Relaxed);
+    }
+
+    /// A reload has ended; `taken` says whether the new configuration is in force.
+    pub fn reloaded(&self, taken: bool) {
+        self.process.reloads[usize::from(!taken)].fetch_add(1, Relaxed);
     }
 
     /// The text of `/metrics` (OpenMetrics).

@@ -18,7 +18,7 @@ use hyper::client::conn::http1::SendRequest;
 use tokio::sync::Notify;
 
 pub use request_body::{BodyFault, Progress, RequestBody};
-pub use response_body::ResponseBody;
+pub use response_body::{ResponseBody, ResponseCut};
 
 use crate::{config, tick};
 
