@@ -49,6 +49,7 @@ fn only_a_path_is_a_target() {
     refused("GET admin HTTP/1.1\nHost: a",                  TargetForm);
     refused("GET @evil.com HTTP/1.1\nHost: a",              TargetForm);
     refused("GET a@b HTTP/1.1\nHost: a",                    TargetForm);
+    refused("GET javascript:alert HTTP/1.1\nHost: a",       TargetForm);
     // 22
     refused("GET * HTTP/1.1\nHost: a",                      TargetForm);
     refused("OPTIONS * HTTP/1.1\nHost: a",                  TargetForm);

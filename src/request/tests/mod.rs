@@ -36,7 +36,7 @@ pub(crate) fn parts(head: &str) -> http::request::Parts {
     let [method, target, version] = line[..] else { panic!("request line: {head}") };
     let mut request = Request::new(());
     *request.method_mut() = method.parse().unwrap();
-    *request.uri_mut() = Uri::from_maybe_shared(target.as_bytes().to_vec()).unwrap();
+    *request.uri_mut() = Uri::try_from(target).unwrap();
     *request.version_mut() = match version {
         "HTTP/1.0" => Version::HTTP_10,
         "HTTP/1.1" => Version::HTTP_11,
