@@ -3,14 +3,14 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use uuid::{Timestamp, Uuid, timestamp::context::Context};
+use uuid::{Timestamp, Uuid, timestamp::context::ContextV1};
 
 /// Makes version 1 UUIDs that do not repeat within a process, nor across processes whose node
 /// differs.
 #[derive(Debug)]
 pub struct IdSource {
     node: [u8; 6],
-    context: Context,
+    context: ContextV1,
 }
 
 impl IdSource {
@@ -20,7 +20,7 @@ impl IdSource {
         let [a, b, c, d, e, f, high, low] = random;
         // The multicast bit: no network card has such an address (RFC 9562 6.10).
         let node = [a | 1, b, c, d, e, f];
-        Self { node, context: Context::new(u16::from_be_bytes([high, low])) }
+        Self { node, context: ContextV1::new(u16::from_be_bytes([high, low])) }
     }
 
     /// The next id at `now`. Two calls at one instant differ in their sequence number.
