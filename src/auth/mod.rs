@@ -1,3 +1,10 @@
 //! Who is asking? Extraction of credentials is pure; `near` and `resolve` ask the store.
 
 pub mod credential;
+pub mod fences;
+pub mod hot;
+pub mod near;
+pub mod resolve;
+
+#[cfg(test)]
+mod resolve_tests;
