@@ -56,7 +56,7 @@ impl Control {
         let generation = self.shared.current.load_full();
         let mut known = self.store.borrow_mut();
         if !Arc::ptr_eq(&generation, &known.0) {
-            let same = generation.origin.same(&known.0.origin);
+            let same = generation.config.store == known.0.config.store;
             let store = if same { known.1.clone() } else { generation.attach() };
             *known = (generation, store);
         }

@@ -18,7 +18,7 @@ use std::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    auth::near::NearCache,
+    auth::{fences::Fences, near::NearCache, resolve::Scheme},
     config::{Address, Config},
     gateway::{Generation, Guesses, Shared, reasons},
     server::{self, BindError, Command, Crew, WorkerHandle},
@@ -146,12 +146,15 @@ impl Generation {
                 && before.config.tokens == config.tokens
                 && before.config.secrets == config.secrets
         });
-        let near = match kept {
-            Some(before) => Arc::clone(&before.near),
-            None => Arc::new(NearCache::new(&config.tokens)),
+        let near = kept.map_or_else(
+            || NearCache::new(&config.tokens, Arc::new(Fences::new())),
+            |before| before.near.clone(),
+        );
+        let scheme = match &config.tokens.foreign {
+            Some(layout) => Scheme::Foreign(Arc::new(layout.clone())),
+            None => Scheme::Own(Keyring::new(&config.secrets)),
         };
-        let keyring = (!config.secrets.is_empty()).then(|| Keyring::new(&config.secrets));
-        Self { config: Arc::new(config), origin, near, keyring }
+        Self { config: Arc::new(config), origin, near, scheme }
     }
 }
 

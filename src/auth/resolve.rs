@@ -4,6 +4,8 @@
 //! Invariant: expiry is judged on every use, whatever was cached; and a store that cannot answer is
 //! [`Unresolved::StoreUnavailable`], never a refusal of the token.
 
+use http::StatusCode;
+
 use std::{
     cell::RefCell,
     sync::{
@@ -127,7 +129,7 @@ impl Unresolved {
 
     /// The status of the answer: 401 when the token was checked, 503 when it could not be.
     #[must_use]
-    pub fn status(&self) -> u16 {
+    pub fn status(&self) -> StatusCode {
         match self {
             Self::Malformed
             | Self::Forged
@@ -135,8 +137,8 @@ impl Unresolved {
             | Self::Unknown
             | Self::Revoked
             | Self::PrincipalInactive
-            | Self::PrincipalMissing => 401,
-            Self::StoreUnavailable(_) | Self::StoreBadRecord(_) => 503,
+            | Self::PrincipalMissing => StatusCode::UNAUTHORIZED,
+            Self::StoreUnavailable(_) | Self::StoreBadRecord(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 

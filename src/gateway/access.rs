@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::{Gate, Peer, State};
 use crate::{
-    auth::resolve::{Identity, Level},
+    auth::{near::Identity, resolve::Level},
     config::AccessLog,
     policy::Denial,
     telemetry::{

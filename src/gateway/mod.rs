@@ -33,7 +33,8 @@ use self::{access::AccessRecord, answer::Fit, outbound::Outbound, peer::Route};
 use crate::{
     auth::{
         credential::Credential,
-        resolve::{Identity, Unresolved},
+        near::Identity,
+        resolve::Unresolved,
     },
     policy::{self, Match, Presented, Requirement},
     request::{Canonical, Framing},
@@ -94,7 +95,7 @@ async fn serve(
     let config = &*state.config;
     let mut request = Canonical::read(parts, body.is_end_stream(), peer.over_tls, &state.policy)?;
     if state.logs() {
-        record.target(state.sources.redacted_target(&request.path, &request.query));
+        record.target(logged_target(state, &request));
     }
     if let Some(cors) = config.cors.as_ref().filter(|_| preflight) {
         return Ok(cors::preflight(cors, &request.fields));
@@ -172,6 +173,15 @@ async fn identify(
             }
             Err(unresolved.into())
         }
+    }
+}
+
+/// The canonical target for the log, credentials cut.
+fn logged_target(state: &State, request: &Canonical) -> String {
+    let path = request.path.as_str();
+    match request.query.as_str() {
+        None => path.to_owned(),
+        Some(query) => format!("{path}?{}", state.sources.redact_query(query)),
     }
 }
 

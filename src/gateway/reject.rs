@@ -224,7 +224,7 @@ pub fn reasons() -> Vec<&'static str> {
     let mut words = vec!["ok", "preflight", "client_gone", "backend_cut"];
     words.extend(BadRequest::ALL.iter().map(|bad| bad.reason()));
     words.extend(CredentialError::ALL.iter().map(|bad| bad.reason()));
-    words.extend(Unresolved::WORDS);
+    words.extend(Unresolved::ALL);
     words.extend(Denial::ALL.iter().map(|denial| denial.reason()));
     words.extend([
         "client_credentials",

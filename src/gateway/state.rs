@@ -13,13 +13,12 @@ use crate::{
     auth::{
         credential::Sources,
         near::NearCache,
-        resolve::Resolver,
+        resolve::{Resolver, Scheme},
     },
     config::{self, AccessLog, Config, Server},
     request::{RequestPolicy, path::CanonicalPath},
     store::{Store, StoreOrigin},
     telemetry::{log::AccessSink, metrics::WorkerMetrics},
-    token::keyring::Keyring,
     upstream::Upstream,
 };
 
@@ -30,9 +29,19 @@ pub struct Generation {
     /// Where records live; the same value across reloads that leave `store` alone.
     pub origin: StoreOrigin,
     /// Identities confirmed lately.
-    pub near: Arc<NearCache>,
-    /// Keys of our own tokens.
-    pub keyring: Option<Keyring>,
+    pub near: NearCache,
+    /// Which tokens there are.
+    pub scheme: Scheme,
+}
+
+impl Generation {
+    /// A worker's connection to the store. What it loses or regains makes every cached identity be
+    /// asked for again. Call it on the runtime that is to own the connection.
+    #[must_use]
+    pub fn attach(&self) -> Store {
+        let near = self.near.clone();
+        self.origin.attach(move |_| near.fences().next_epoch())
+    }
 }
 
 /// What all workers see of the process.
@@ -135,8 +144,8 @@ impl State {
     fn build(generation: Arc<Generation>, before: Option<&Self>, workers: usize) -> Self {
         let config = Arc::clone(&generation.config);
         let store = before
-            .filter(|before| before.generation.origin.same(&generation.origin))
-            .map_or_else(|| generation.origin.attach(), |before| before.resolver.store().clone());
+            .filter(|before| before.config.store == config.store)
+            .map_or_else(|| generation.attach(), |before| before.resolver.store().clone());
         let mut pools: HashMap<&str, &Rc<Upstream>> = before
             .iter()
             .flat_map(|before| &before.backends)
@@ -157,12 +166,7 @@ impl State {
         Self {
             policy: config.request_policy(),
             sources: Sources::new(config.tokens.from.clone()),
-            resolver: Resolver::new(
-                Arc::clone(&generation.near),
-                store,
-                generation.keyring.clone(),
-                &config.tokens,
-            ),
+            resolver: Resolver::new(generation.scheme.clone(), generation.near.clone(), store),
             backends,
             config,
             generation,

@@ -64,7 +64,7 @@ pub fn bind(address: &Address, workers: usize) -> Result<Bound, BindError> {
             Ok(Bound { address: address.clone(), actual: Address::Tcp(actual), sockets })
         }
         Address::Unix(path) => {
-            let first = unix(path, 0o666).map_err(fail)?;
+            let first = bind_unix(path, 0o666).map_err(fail)?;
             let mut sockets = Vec::with_capacity(workers);
             for _ in 1..workers {
                 sockets.push(Listener::Unix(first.try_clone().map_err(fail)?));
@@ -88,7 +88,10 @@ fn tcp(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
 }
 
 /// A unix socket with `mode`. A file that a dead process left is replaced; a living one is an error.
-pub(crate) fn unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
+///
+/// # Errors
+/// When the path is taken by a living process or cannot be made.
+pub fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
     if path.exists() {
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process answers there"));

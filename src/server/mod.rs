@@ -10,6 +10,6 @@ mod watch;
 mod worker;
 
 pub use self::{
-    bind::{BindError, Bound, Listener, bind, unix as bind_unix},
+    bind::{BindError, Bound, Listener, bind, bind_unix},
     worker::{Command, Crew, WorkerHandle, start},
 };
