@@ -12,7 +12,7 @@ pub mod request;
 pub mod secret;
 pub mod server;
 pub mod store;
-pub mod tick;
 pub mod telemetry;
+pub mod tick;
 pub mod token;
 pub mod upstream;

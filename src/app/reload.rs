@@ -51,7 +51,11 @@ impl<'a> Reloader<'a> {
                 self.app.metrics.loaded(SystemTime::now());
                 self.app.fingerprint = fingerprint(&now.config.sources);
                 files.follow(&now.config.sources);
-                event(Level::Info, "reloaded; the new configuration is in force", &[("rules", &rules)]);
+                event(
+                    Level::Info,
+                    "reloaded; the new configuration is in force",
+                    &[("rules", &rules)],
+                );
                 for warning in &now.config.warnings {
                     event(Level::Warn, "configuration warning", &[("warning", warning)]);
                 }

@@ -131,7 +131,12 @@ impl AccessRecord {
     }
 
     /// The head of an answer has been chosen.
-    pub(super) fn answered(&mut self, status: StatusCode, decision: Decision, reason: &'static str) {
+    pub(super) fn answered(
+        &mut self,
+        status: StatusCode,
+        decision: Decision,
+        reason: &'static str,
+    ) {
         self.status = status.as_u16();
         self.decision = decision;
         self.reason = reason;

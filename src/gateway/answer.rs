@@ -81,7 +81,8 @@ fn keep_private(fields: &mut HeaderMap) {
     let stricter = fields.get_all(CACHE_CONTROL).iter().any(|line| {
         line.as_bytes().split(|byte| *byte == b',').any(|directive| {
             let directive = directive.trim_ascii();
-            directive.eq_ignore_ascii_case(b"private") || directive.eq_ignore_ascii_case(b"no-store")
+            directive.eq_ignore_ascii_case(b"private")
+                || directive.eq_ignore_ascii_case(b"no-store")
         })
     });
     if !stricter {
@@ -100,8 +101,10 @@ mod tests {
             fields.append(*name, HeaderValue::from_static(value));
         }
         act(&mut fields);
-        let mut left: Vec<String> =
-            fields.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        let mut left: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
         left.sort();
         left
     }

@@ -107,9 +107,7 @@ impl Drop for Body {
     /// A body that has nothing to say (or must not, for HEAD) is never polled, and yet was complete.
     fn drop(&mut self) {
         let complete = matches!(self.content, Content::Text(_)) || self.content.is_end_stream();
-        if complete
-            && let Some(record) = &mut self.record
-        {
+        if complete && let Some(record) = &mut self.record {
             record.complete();
         }
     }

@@ -22,6 +22,7 @@ use http::{
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+use self::{access::AccessRecord, answer::Fit, outbound::Outbound, peer::Route};
 pub use self::{
     body::Body,
     guess::Guesses,
@@ -29,13 +30,8 @@ pub use self::{
     reject::{Refusal, reasons},
     state::{Gate, Generation, Shared, State},
 };
-use self::{access::AccessRecord, answer::Fit, outbound::Outbound, peer::Route};
 use crate::{
-    auth::{
-        credential::Credential,
-        near::Identity,
-        resolve::Unresolved,
-    },
+    auth::{credential::Credential, near::Identity, resolve::Unresolved},
     policy::{self, Match, Presented, Requirement},
     request::{Canonical, Framing},
     telemetry::{instant::unix_ms, metrics::Decision},
@@ -58,7 +54,8 @@ pub async fn handle(
     let preflight = cors.is_some_and(|_| cors::is_preflight(&parts.method, &parts.headers));
     let origin = cors.and_then(|_| parts.headers.get(ORIGIN).cloned());
 
-    let mut response = match serve(&gate, &state, &peer, parts, body, preflight, &mut record).await {
+    let mut response = match serve(&gate, &state, &peer, parts, body, preflight, &mut record).await
+    {
         Ok(response) => {
             let reason = if preflight { "preflight" } else { "ok" };
             record.answered(response.status(), Decision::Permit, reason);
@@ -131,7 +128,7 @@ async fn serve(
     let outbound = outbound.build(&permit, config, backend, way, record.request_id(), body)?;
 
     let first_byte = permit.rule().timeout.unwrap_or(backend.settings.first_byte_timeout);
-    let sent = tick::now();
+    let sent = Instant::now();
     let answer = backend.upstream.send(outbound, first_byte).await;
     record.backend_took(sent.elapsed());
     let fit = Fit { personal: identity.is_some(), trailers: request.accepts_trailers };

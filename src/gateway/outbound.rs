@@ -7,7 +7,11 @@ use http::{
     uri::PathAndQuery,
 };
 
-use super::{Refusal, peer::{Peer, Route}, state::Backend};
+use super::{
+    Refusal,
+    peer::{Peer, Route},
+    state::Backend,
+};
 use crate::{
     config::{Config, HostField, IdentityField, Piece},
     policy::Permit,

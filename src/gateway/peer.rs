@@ -139,7 +139,8 @@ impl Route {
 
     /// Removes every forwarding field and sets ours.
     pub fn rebuild(&self, fields: &mut HeaderMap, peer: &Peer, authority: &HeaderValue) {
-        let old: Vec<HeaderName> = fields.keys().filter(|name| is_forwarding(name)).cloned().collect();
+        let old: Vec<HeaderName> =
+            fields.keys().filter(|name| is_forwarding(name)).cloned().collect();
         for name in old {
             fields.remove(name);
         }
@@ -247,10 +248,7 @@ mod tests {
         let route = Route::read(&fields, &peer, &trust);
         assert_eq!(route.client(&trust), Some("203.0.113.7".parse().unwrap()));
         route.rebuild(&mut fields, &peer, &HeaderValue::from_static("shop.example"));
-        assert_eq!(
-            fields["x-forwarded-for"],
-            "198.51.100.1, 203.0.113.7, 10.0.0.8, 10.0.0.9"
-        );
+        assert_eq!(fields["x-forwarded-for"], "198.51.100.1, 203.0.113.7, 10.0.0.8, 10.0.0.9");
         assert_eq!(fields["x-forwarded-proto"], "https");
     }
 

@@ -119,7 +119,10 @@ impl Refusal {
         let (error, status) = (self.error(), self.status());
         match self {
             Self::Denied(Denial::Unauthenticated) => Some(format!("Bearer realm=\"{REALM}\"")),
-            Self::Credential(_) | Self::Unresolved(_) | Self::ClientCredentials | Self::Denied(_)
+            Self::Credential(_)
+            | Self::Unresolved(_)
+            | Self::ClientCredentials
+            | Self::Denied(_)
                 if status.is_client_error() && error != "forbidden" =>
             {
                 Some(format!(
@@ -196,9 +199,7 @@ impl Refusal {
 }
 
 /// Status, reason, error and `Proxy-Status` error type of a backend failure.
-fn upstream_row(
-    error: &UpstreamError,
-) -> (StatusCode, &'static str, &'static str, &'static str) {
+fn upstream_row(error: &UpstreamError) -> (StatusCode, &'static str, &'static str, &'static str) {
     const BAD: StatusCode = StatusCode::BAD_GATEWAY;
     const LATE: StatusCode = StatusCode::GATEWAY_TIMEOUT;
     #[rustfmt::skip] // a table is read by column

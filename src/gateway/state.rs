@@ -89,7 +89,6 @@ pub(super) struct Backend {
     pub(super) host: HeaderValue,
 }
 
-
 impl Gate {
     /// Builds a worker's gate. Call it on the worker's runtime: the store's connection lives there.
     ///

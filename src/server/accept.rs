@@ -1,16 +1,14 @@
 //! Accepting: each worker on its own socket, handing a connection to the worker with the fewest when
 //! that is another one.
 
-use std::{
-    io,
-    net::SocketAddr,
-    rc::Rc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, rc::Rc, time::Duration};
 
 use tokio::net::{TcpListener, UnixListener};
 
-use super::{bind::Listener, worker::{Incomer, Worker}};
+use super::{
+    bind::Listener,
+    worker::{Incomer, Worker},
+};
 use crate::{
     telemetry::log::{Level, event},
     tick,

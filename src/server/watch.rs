@@ -164,9 +164,7 @@ impl Watches {
     fn living(&self) -> Vec<Rc<Watch>> {
         let mut open = self.open.borrow_mut();
         let mut living = Vec::with_capacity(open.len());
-        open.retain(|watch| {
-            watch.upgrade().map(|watch| living.push(watch)).is_some()
-        });
+        open.retain(|watch| watch.upgrade().map(|watch| living.push(watch)).is_some());
         living
     }
 

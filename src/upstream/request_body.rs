@@ -83,7 +83,14 @@ impl RequestBody {
             done: Cell::new(false),
             bytes: Cell::new(0),
         });
-        Self::Streamed(Box::new(Streamed { inner, length, left: max, idle, silence: None, progress }))
+        Self::Streamed(Box::new(Streamed {
+            inner,
+            length,
+            left: max,
+            idle,
+            silence: None,
+            progress,
+        }))
     }
 
     /// A view of the body that outlives its sending; `None` when there is none.

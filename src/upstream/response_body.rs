@@ -69,9 +69,7 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseCut>>> {
         match Pin::new(&mut self.inner).poll_frame(cx) {
-            Poll::Pending => {
-                self.poll_silence(cx).map(|()| Some(Err(ResponseCut::Silent)))
-            }
+            Poll::Pending => self.poll_silence(cx).map(|()| Some(Err(ResponseCut::Silent))),
             Poll::Ready(Some(Ok(frame))) => {
                 self.silence = None;
                 if frame.is_trailers() {
