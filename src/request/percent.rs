@@ -39,7 +39,7 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
 ///
 /// One pass: an escape is complete only when its last digit arrives, and escapes cannot overlap, so
 /// collapsing them from the left reaches the same end as any number of passes would.
-pub(super) fn decode_to_the_end(text: &str) -> Cow<'_, [u8]> {
+pub(crate) fn decode_to_the_end(text: &str) -> Cow<'_, [u8]> {
     if !has_escape(text) {
         return Cow::Borrowed(text.as_bytes());
     }
