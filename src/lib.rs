@@ -32,6 +32,7 @@ pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod explain;
 pub mod gateway;
 pub mod policy;
 pub mod principal;

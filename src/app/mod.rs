@@ -1,7 +1,7 @@
 //! The wiring: builds every part once, starts it, reloads it, drains it. The only room that knows
 //! every other.
 
-mod admin;
+pub(crate) mod admin;
 mod banner;
 mod control;
 mod reload;
@@ -140,7 +140,7 @@ impl App {
 impl Generation {
     /// `config` and what is shared by its workers. Identities confirmed under `before` count on where
     /// nothing that they depend on has changed.
-    fn new(config: Config, origin: StoreOrigin, before: Option<&Self>) -> Self {
+    pub(crate) fn new(config: Config, origin: StoreOrigin, before: Option<&Self>) -> Self {
         let kept = before.filter(|before| {
             before.config.store == config.store
                 && before.config.tokens == config.tokens

@@ -1,4 +1,3 @@
-//! skeleton
 use super::control::Control;
 use crate::server::Listener;
 use std::rc::Rc;
