@@ -67,6 +67,8 @@ pub struct App {
     admin: Option<(Address, server::Listener)>,
     /// The bytes of the configuration's files when it was last read.
     fingerprint: HashMap<PathBuf, Option<Vec<u8>>>,
+    /// Somebody else says what there is to say of the start and the end.
+    quiet: bool,
 }
 
 impl App {
@@ -116,7 +118,14 @@ impl App {
             health,
             admin,
             fingerprint,
+            quiet: false,
         })
+    }
+
+    /// The same, without lines about its start and its end: for a program that has a screen of its own.
+    #[must_use]
+    pub fn quiet(self) -> Self {
+        Self { quiet: true, ..self }
     }
 
     /// The addresses that clients reach, with the ports that the kernel chose.
