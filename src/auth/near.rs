@@ -12,9 +12,11 @@ use std::{
 use moka::{Expiry, future::Cache};
 use uuid::Uuid;
 
-use super::fences::{Fence, Fences, Mark};
+use super::{
+    fences::{Fence, Fences, Mark},
+    unresolved::Unresolved,
+};
 use crate::{
-    auth::resolve::Unresolved,
     config::Tokens,
     principal::Principal,
     store::{Store, StoreError},

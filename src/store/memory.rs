@@ -65,7 +65,7 @@ impl MemoryStore {
         let first = first_generation(NAME)?;
         let mut maps = self.maps();
         maps.issues += 1;
-        if maps.issues % SWEEP_EVERY == 0 || maps.tokens.len() >= ENTRIES_MAX {
+        if maps.issues.is_multiple_of(SWEEP_EVERY) || maps.tokens.len() >= ENTRIES_MAX {
             maps.sweep(unix_ms(SystemTime::now()));
         }
         if maps.tokens.len() >= ENTRIES_MAX || maps.principals.len() >= ENTRIES_MAX {
