@@ -25,12 +25,19 @@ const ENTRIES_MAX: usize = 500_000;
 const SWEEP_EVERY: usize = 1_024;
 
 /// The maps, shared by all workers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct MemoryStore {
     maps: Arc<Mutex<Maps>>,
 }
 
-#[derive(Debug, Default)]
+impl std::fmt::Debug for MemoryStore {
+    /// Without the records: there may be half a million.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MemoryStore")
+    }
+}
+
+#[derive(Default)]
 struct Maps {
     tokens: HashMap<Uuid, TokenRecord>,
     principals: HashMap<String, PrincipalState>,

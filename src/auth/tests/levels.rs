@@ -20,6 +20,7 @@ fn each_level_answers_what_the_next_one_told_it() {
         assert_eq!(level(&first, &token).await, Level::Hot);
         assert_eq!(level(&second, &token).await, Level::Near);
         assert_eq!(level(&second, &token).await, Level::Hot);
+        assert!(!format!("{near:?} {first:?} {store:?}").contains(&token[4..20]));
         assert_eq!(first.counts().resolved(Level::Store), 1);
         assert_eq!(second.counts().resolved(Level::Hot), 1);
     });
