@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
+
 use crate::{store::StoreError, token::keyring::Unverified};
 
 /// Why a token proves nobody. The token's text is in none of them.
@@ -58,7 +60,7 @@ impl Unresolved {
 
     /// The status of the answer: 401 when the token was checked, 503 when it could not be.
     #[must_use]
-    pub fn status(&self) -> u16 {
+    pub fn status(&self) -> StatusCode {
         match self {
             Self::Malformed
             | Self::Forged
@@ -66,8 +68,8 @@ impl Unresolved {
             | Self::Unknown
             | Self::Revoked
             | Self::PrincipalInactive
-            | Self::PrincipalMissing => 401,
-            Self::StoreUnavailable(_) | Self::StoreBadRecord(_) => 503,
+            | Self::PrincipalMissing => StatusCode::UNAUTHORIZED,
+            Self::StoreUnavailable(_) | Self::StoreBadRecord(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -117,7 +119,7 @@ mod tests {
             (StoreBadRecord(error),             "store_bad_record",   503),
         ];
         for (number, (why, word, status)) in cases.into_iter().enumerate() {
-            assert_eq!((why.reason(), why.status()), (word, status), "{why:?}");
+            assert_eq!((why.reason(), why.status().as_u16()), (word, status), "{why:?}");
             assert_eq!(Unresolved::ALL[number], word);
         }
     }

@@ -1,9 +1,14 @@
 //! May this request pass? Pure functions over values: no I/O, no clock, no log.
 
 pub mod decide;
+pub mod explain;
+mod nearest;
 pub mod pattern;
 pub mod requirement;
 pub mod ruleset;
+#[cfg(test)]
+mod testing;
+mod words;
 
 use std::{
     ops::Range,
@@ -13,7 +18,7 @@ use std::{
 pub use decide::{Denial, Permit, Presented, decide};
 pub use pattern::Left;
 pub use requirement::Requirement;
-pub use ruleset::{Conflict, Match, RuleSet};
+pub use ruleset::{Conflict, ConflictKind, Match, RuleSet};
 
 /// One line of `[rules]`.
 #[derive(Clone, Debug)]
@@ -22,7 +27,9 @@ pub struct Rule {
     pub name: String,
     /// The right side as written: `self:{id} | role:support`.
     pub asks: String,
+    /// Which requests the rule is about.
     pub left: Left,
+    /// Who may.
     pub requirement: Requirement,
     /// Until then refusals for want of rights are waived and logged.
     pub audit: Option<SystemTime>,
@@ -41,7 +48,10 @@ pub struct Rule {
 /// A mistake inside a rule's text; `at` is the byte range within that text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
+    /// The bytes that are wrong.
     pub at: Range<usize>,
+    /// What is wrong, without a full stop.
     pub message: String,
+    /// What to write instead.
     pub help: Option<String>,
 }

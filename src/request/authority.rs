@@ -1,18 +1,108 @@
 //! Host and port that the client asked for: exactly one, all its sources in agreement.
+//!
+//! ASCII only. Never maps international names, never resolves, never decides whether a host is local.
+
+use std::net::Ipv6Addr;
+
+use http::{HeaderMap, Uri, header::HOST};
+
+use super::BadRequest;
+
+/// Longest host name of DNS, in its text form without the last dot.
+const HOST_BYTES_MAX: usize = 253;
 
 /// ASCII host in lower case without a last dot, and the port unless it is the scheme's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
-    _todo: (),
+    text: String,
+    host_bytes: usize,
 }
 
 impl Authority {
+    /// The one authority of a request: `Host`, `:authority` and an absolute target must agree.
+    ///
+    /// # Errors
+    /// [`BadRequest`] when there is none, more than one, or one that is not well formed.
+    ///
+    /// # Source
+    /// RFC 9112 3.2 (exactly one Host, or 400), RFC 9113 8.3.1 (`:authority` and Host agree).
+    pub(super) fn of(uri: &Uri, fields: &HeaderMap, over_tls: bool) -> Result<Self, BadRequest> {
+        let mut hosts = fields.get_all(HOST).iter();
+        let host = hosts.next().map(http::HeaderValue::as_bytes);
+        if hosts.next().is_some() {
+            return Err(BadRequest::HostRepeated);
+        }
+        let target = uri.authority().map(|authority| authority.as_str().as_bytes());
+        let (Some(first), second) = (host.or(target), target) else {
+            return Err(BadRequest::HostMissing);
+        };
+        let authority = Self::parse(first, over_tls)?;
+        match second {
+            Some(raw) if raw != first && Self::parse(raw, over_tls)? != authority => {
+                Err(BadRequest::HostConflict)
+            }
+            _ => Ok(authority),
+        }
+    }
+
+    /// Reads `host`, `host:port` or `[v6]:port`; the scheme's own port is cut.
+    ///
+    /// # Errors
+    /// [`BadRequest`] for whatever is not a host with an optional port.
+    pub fn parse(raw: &[u8], over_tls: bool) -> Result<Self, BadRequest> {
+        if raw.is_empty() {
+            return Err(BadRequest::HostMissing);
+        }
+        if raw.contains(&b'@') {
+            return Err(BadRequest::HostUserinfo);
+        }
+        let raw = std::str::from_utf8(raw).map_err(|_| BadRequest::HostMalformed)?;
+        Self::read(raw, over_tls).ok_or(BadRequest::HostMalformed)
+    }
+
     /// `example.com` or `[::1]`.
+    #[must_use]
     pub fn host(&self) -> &str {
-        todo!()
+        &self.text[..self.host_bytes]
     }
+
     /// `example.com:8080`: the canonical Host field.
+    #[must_use]
     pub fn as_str(&self) -> &str {
-        todo!()
+        &self.text
     }
+
+    fn read(raw: &str, over_tls: bool) -> Option<Self> {
+        let (mut text, port) = match raw.strip_prefix('[') {
+            Some(rest) => {
+                let (address, port) = rest.split_once(']')?;
+                (format!("[{}]", address.parse::<Ipv6Addr>().ok()?), port)
+            }
+            None => {
+                let (name, port) = raw.split_at(raw.find(':').unwrap_or(raw.len()));
+                let name = name.strip_suffix('.').unwrap_or(name);
+                (is_name(name).then(|| name.to_ascii_lowercase())?, port)
+            }
+        };
+        let host_bytes = text.len();
+        if !port.is_empty() {
+            let digits = port.strip_prefix(':')?;
+            let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+            let number: u16 = digits.parse().ok()?;
+            if !plain || digits.starts_with('0') {
+                return None;
+            }
+            if number != if over_tls { 443 } else { 80 } {
+                text.push_str(port);
+            }
+        }
+        Some(Self { text, host_bytes })
+    }
+}
+
+/// Letters, digits, `-` and `_` in labels that are not empty. Covers IPv4 in its dotted form.
+fn is_name(name: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    name.len() <= HOST_BYTES_MAX
+        && name.split('.').all(|label| !label.is_empty() && label.bytes().all(letter))
 }

@@ -1,40 +1,45 @@
 //! One reading of a request (laws 1 to 3): what arrives is parsed once into a [`Canonical`] value,
 //! and rules, the outbound head and the access line see only that. Pure: no I/O, no clock, no log.
+//!
+//! What two programs could read differently is refused with a [`BadRequest`], not repaired.
 
 pub mod authority;
+mod bad_request;
 pub mod fields;
+pub(crate) mod fold;
+mod framing;
 pub mod path;
+pub(crate) mod percent;
 pub mod query;
+pub(crate) mod refusals;
+#[cfg(test)]
+pub(crate) mod tests;
 
-use http::{HeaderMap, Method, request::Parts};
+use http::{HeaderMap, Method, Uri, Version, request::Parts};
 
 use authority::Authority;
+pub use bad_request::BadRequest;
 use fields::Fence;
+pub use framing::Framing;
 use path::{CanonicalPath, PathPolicy};
 use query::Query;
-
-/// How the body is delimited. The outbound framing is rebuilt from this alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
-    /// No body.
-    None,
-    /// Exactly this many bytes.
-    Length(u64),
-    /// Until the end of the chunked coding or of the HTTP/2 stream.
-    Streamed,
-}
 
 /// A request in its one canonical form.
 #[derive(Debug)]
 pub struct Canonical {
+    /// One of the seven methods that are let through.
     pub method: Method,
+    /// Whom the client asked.
     pub authority: Authority,
+    /// What it asked for, as judged and as sent.
     pub path: CanonicalPath,
+    /// With what parameters.
     pub query: Query,
+    /// How its body is delimited.
     pub framing: Framing,
     /// End-to-end fields. Hop-by-hop fields, framing, Host, owned identity fields in every spelling,
     /// forbidden fields (`X-Original-URL`, …) are gone; credential fields are still here until
-    /// `auth::credential` has read and removed them.
+    /// `auth::credential` has read and removed them, forwarding fields until the outbound head is built.
     pub fields: HeaderMap,
     /// The client asked for `Expect: 100-continue` (removed from `fields`).
     pub expects_continue: bool,
@@ -45,47 +50,116 @@ pub struct Canonical {
 /// What a request is read against: fixed per configuration.
 #[derive(Clone, Debug)]
 pub struct RequestPolicy {
+    /// What the backend's paths mean.
     pub paths: PathPolicy,
     /// Identity fields that only the gateway may set.
     pub fence: Fence,
+    /// Bounds of the head.
     pub limits: HeadLimits,
 }
 
 /// Bounds of a request head. Reasons stand beside the defaults in `config`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
+    /// Most bytes of a target, its query included.
     pub target_bytes: usize,
+    /// Most segments of a path; [`PathPolicy::segments_max`] holds as well.
     pub segments: usize,
+    /// Most bytes of the target and of all fields, each with 4 for its colon, blank and line end.
     pub head_bytes: usize,
+    /// Most field lines.
     pub fields: usize,
-}
-
-/// Why a request has no canonical form. One variant per reason word; each has a status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadRequest {
-    #[error("the path has a dot segment")]
-    PathDotSegment,
-}
-
-impl BadRequest {
-    /// The word of log, metric and body, such as `path_dot_segment`.
-    pub fn reason(self) -> &'static str {
-        todo!()
-    }
-    /// 400, 405, 414, 417, 431 or 501.
-    pub fn status(self) -> http::StatusCode {
-        todo!()
-    }
 }
 
 impl Canonical {
     /// Reads `parts` once.
     ///
+    /// `body_is_end` says that the body has no more bytes (an HTTP/2 stream that ended with its head);
     /// `over_tls` is the truth of the socket, against which a `:scheme` or an absolute-form scheme is checked.
+    ///
+    /// Only the origin form and an absolute form that agrees with Host are read: `OPTIONS *` has no
+    /// path to judge, and is `target_form` like every other target that is none.
     ///
     /// # Errors
     /// [`BadRequest`] for whatever two programs could read differently.
-    pub fn read(parts: Parts, over_tls: bool, policy: &RequestPolicy) -> Result<Self, BadRequest> {
-        todo!()
+    pub fn read(
+        parts: Parts,
+        body_is_end: bool,
+        over_tls: bool,
+        policy: &RequestPolicy,
+    ) -> Result<Self, BadRequest> {
+        let Parts { method, uri, version, headers: mut fields, .. } = parts;
+        check_method(&method)?;
+        policy.limits.check(&uri, &fields)?;
+        check_target(&uri, over_tls)?;
+        if version < Version::HTTP_2 && !fields.contains_key(http::header::HOST) {
+            return Err(BadRequest::HostMissing);
+        }
+        let authority = Authority::of(&uri, &fields, over_tls)?;
+        let path = CanonicalPath::parse(uri.path(), &policy.paths)?;
+        if path.len() > policy.limits.segments {
+            return Err(BadRequest::PathTooManySegments);
+        }
+        let query = Query::parse(uri.query())?;
+        let framing = Framing::read(&fields, version, body_is_end)?;
+        let hop = fields::settle(&mut fields, version, &policy.fence)?;
+        Ok(Self {
+            method,
+            authority,
+            path,
+            query,
+            framing,
+            fields,
+            expects_continue: hop.expects_continue,
+            accepts_trailers: hop.accepts_trailers,
+        })
+    }
+}
+
+impl HeadLimits {
+    fn check(&self, uri: &Uri, fields: &HeaderMap) -> Result<(), BadRequest> {
+        let target = uri.authority().map_or(0, |authority| authority.as_str().len())
+            + uri.path().len()
+            + uri.query().map_or(0, |query| query.len() + 1);
+        if target > self.target_bytes {
+            return Err(BadRequest::TargetTooLong);
+        }
+        if fields.len() > self.fields {
+            return Err(BadRequest::TooManyFields);
+        }
+        let lines = fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+        if target + lines.sum::<usize>() > self.head_bytes {
+            return Err(BadRequest::HeadTooLarge);
+        }
+        Ok(())
+    }
+}
+
+/// An allow-list, in exact case: a backend that folds `get` would find a method that no rule judged.
+fn check_method(method: &Method) -> Result<(), BadRequest> {
+    match *method {
+        Method::GET
+        | Method::HEAD
+        | Method::POST
+        | Method::PUT
+        | Method::PATCH
+        | Method::DELETE
+        | Method::OPTIONS => Ok(()),
+        Method::CONNECT | Method::TRACE => Err(BadRequest::MethodNotAllowed),
+        _ if matches!(method.as_str(), "TRACK" | "DEBUG") => Err(BadRequest::MethodNotAllowed),
+        _ => Err(BadRequest::MethodUnknown),
+    }
+}
+
+/// `GET admin` arrives as an authority with an empty path, `GET *` as the path `*`.
+fn check_target(uri: &Uri, over_tls: bool) -> Result<(), BadRequest> {
+    if !uri.path().starts_with('/') || (uri.authority().is_some() && uri.scheme().is_none()) {
+        return Err(BadRequest::TargetForm);
+    }
+    match uri.scheme_str() {
+        Some(scheme) if scheme != if over_tls { "https" } else { "http" } => {
+            Err(BadRequest::TargetScheme)
+        }
+        _ => Ok(()),
     }
 }

@@ -1,0 +1,104 @@
+//! Removing: nothing credential-shaped reaches the backend, or a log, unjudged.
+
+use http::{
+    HeaderMap, HeaderValue,
+    header::{AUTHORIZATION, COOKIE, Entry},
+};
+
+use super::{Sources, cookie_pairs};
+use crate::request::{
+    fold::folds_to,
+    percent,
+    query::{Pair, Query, pairs},
+};
+
+/// What stands in a log where a credential stood.
+const REDACTED: &str = "•••";
+
+impl Sources {
+    /// Removes every configured source, its look-alikes in the query and every other credential-shaped field.
+    pub fn strip(&self, fields: &mut HeaderMap, query: &mut Query) {
+        fields.remove(AUTHORIZATION);
+        let shaped = fields.keys().filter(|name| {
+            let name = name.as_str().as_bytes();
+            self.fields.iter().any(|folded| folds_to(name, folded))
+        });
+        for name in shaped.cloned().collect::<Vec<_>>() {
+            fields.remove(name);
+        }
+        if !self.cookies.is_empty() {
+            self.strip_cookies(fields);
+        }
+        if !self.parameters.is_empty() {
+            query.retain(|pair| !self.holds_credential(pair));
+        }
+    }
+
+    /// `query` with `•••` in place of every value that is, or looks like, a credential. Takes any text,
+    /// so that a request that was refused can be logged as well.
+    #[must_use]
+    pub fn redact_query(&self, query: &str) -> String {
+        let mut redacted = String::with_capacity(query.len());
+        for (index, pair) in pairs(query).enumerate() {
+            if index > 0 {
+                redacted.push('&');
+            }
+            if self.holds_credential(pair) && pair.raw_name().len() < pair.raw().len() {
+                redacted.push_str(pair.raw_name());
+                redacted.push('=');
+                redacted.push_str(REDACTED);
+            } else {
+                redacted.push_str(pair.raw());
+            }
+        }
+        redacted
+    }
+
+    /// Whether a server that takes `;` for a separator would find a credential's name in this pair.
+    pub(super) fn semicolon_makes_credential(&self, pair: Pair<'_>) -> bool {
+        let mut parts = pair.raw().split(';');
+        let first = parts.next().unwrap_or_default();
+        // Before the first `;` stands the pair's own name, unless its `=` comes only later.
+        let cut_short =
+            !first.contains('=') && pair.raw().contains(';') && self.is_credential(first);
+        cut_short
+            || parts
+                .any(|part| self.is_credential(part.split_once('=').map_or(part, |(name, _)| name)))
+    }
+
+    fn holds_credential(&self, pair: Pair<'_>) -> bool {
+        self.is_credential(pair.raw_name()) || self.semicolon_makes_credential(pair)
+    }
+
+    /// Whether a parameter of this raw name is a credential to somebody: without case or punctuation,
+    /// however often it was encoded, or as the array that `name[…]` is to some frameworks.
+    fn is_credential(&self, raw_name: &str) -> bool {
+        if self.parameters.is_empty() {
+            return false;
+        }
+        let name = percent::decode_to_the_end(raw_name);
+        let array = name.iter().position(|byte| *byte == b'[').unwrap_or(name.len());
+        self.parameters
+            .iter()
+            .any(|folded| folds_to(&name, folded) || folds_to(&name[..array], folded))
+    }
+
+    /// Cuts our cookies, keeps the bytes of all others.
+    fn strip_cookies(&self, fields: &mut HeaderMap) {
+        let ours = |name: &[u8]| self.cookies.iter().any(|cookie| cookie.as_bytes() == name);
+        let Entry::Occupied(mut lines) = fields.entry(COOKIE) else { return };
+        let mut anything = false;
+        for line in lines.iter_mut() {
+            if cookie_pairs(line.as_bytes()).any(|pair| ours(pair.name)) {
+                let rest = cookie_pairs(line.as_bytes()).filter(|pair| !ours(pair.name));
+                let rest = rest.map(|pair| pair.raw).collect::<Vec<_>>().join(&b"; "[..]);
+                // Pieces of a valid value make a valid one; an empty line goes with the entry below.
+                *line = HeaderValue::from_bytes(&rest).unwrap_or(HeaderValue::from_static(""));
+            }
+            anything |= !line.is_empty();
+        }
+        if !anything {
+            lines.remove_entry_mult();
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What `tollgate check` says of a good file: its rules in order, who may, and what stands open.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::{Config, instant, report::plural};
+use crate::policy::{Requirement, Rule};
+
+/// Widest left side that the others are aligned to; a longer one pushes its own line out.
+const LEFT_CHARS_MAX: usize = 48;
+
+/// The report for people.
+#[must_use]
+pub fn render(config: &Config) -> String {
+    let mut text = headline(config);
+    let rows: Vec<_> = config.rules.sorted().map(row).collect();
+    let width = |column: fn(&Row) -> &str| {
+        let widths = rows.iter().map(|row| column(row).chars().count());
+        widths.filter(|width| *width <= LEFT_CHARS_MAX).max().unwrap_or(0)
+    };
+    let (methods, path) = (width(|row| &row.methods).max(4), width(|row| &row.path));
+    let path = path.max("everything else".len().saturating_sub(methods + 2));
+    let who = width(|row| &row.who).max(6);
+    let left = methods + 2 + path;
+    let _ = writeln!(text, "\n  {:left$}  who", "rules, most specific first");
+    for row in &rows {
+        let line = format!(
+            "  {:methods$}  {:path$}  {:who$}  {}",
+            row.methods,
+            row.path,
+            row.who,
+            row.notes.join(", ")
+        );
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    let _ = writeln!(text, "  {:left$}  denied\n", "everything else");
+    for line in open_lines(config) {
+        let _ = writeln!(text, "  {line}");
+    }
+    for warning in &config.warnings {
+        let _ = writeln!(text, "  warning: {warning}");
+    }
+    text
+}
+
+/// The report for scripts.
+#[must_use]
+pub fn to_json(config: &Config) -> Value {
+    let rules: Vec<Value> = config
+        .rules
+        .sorted()
+        .map(|rule| {
+            json!({
+                "rule": rule.name,
+                "who": rule.asks,
+                "place": rule.place,
+                "backend": config.backends.get(rule.backend).map(|backend| &backend.name),
+                "audit": rule.audit.map(instant::show),
+                "until": rule.until.map(instant::show),
+            })
+        })
+        .collect();
+    let names = |requirement: &Requirement| -> Vec<&str> {
+        let open = config.rules.sorted().filter(|rule| rule.requirement == *requirement);
+        open.map(|rule| rule.name.as_str()).collect()
+    };
+    json!({
+        "file": config.file.display().to_string(),
+        "rules": rules,
+        "public": names(&Requirement::Public),
+        "guest": names(&Requirement::Guest),
+        "owned_fields": config.identity.iter().map(|field| field.name.as_str()).collect::<Vec<_>>(),
+        "expectations": config.expectations,
+        "warnings": config.warnings,
+    })
+}
+
+/// One line of the table.
+struct Row {
+    methods: String,
+    path: String,
+    who: String,
+    notes: Vec<String>,
+}
+
+fn headline(config: &Config) -> String {
+    let count = |count: usize, what: &str| format!("{count} {what}{}", plural(count));
+    let rules = count(config.rules.rules().len(), "rule");
+    let fields = count(config.identity.len(), "owned field");
+    let expectations = match config.expectations {
+        0 => "no expectations".to_owned(),
+        1 => "1 expectation holds".to_owned(),
+        more => format!("{more} expectations hold"),
+    };
+    format!("{} is good: {rules}, {fields}, {expectations}.\n", config.file.display())
+}
+
+fn row(rule: &Rule) -> Row {
+    let (methods, path) = rule.name.split_once(char::is_whitespace).unwrap_or(("*", &rule.name));
+    let mut notes = Vec::new();
+    if rule.requirement.is_open() {
+        notes.push("open without a credential".to_owned());
+    }
+    notes.extend(rule.audit.map(|end| format!("audit only until {}", instant::show(end))));
+    notes.extend(rule.until.map(|end| format!("closes {}", instant::show(end))));
+    Row { methods: methods.to_owned(), path: path.trim().to_owned(), who: rule.asks.clone(), notes }
+}
+
+/// What stands open, in words: the question an operator asks before anything else.
+fn open_lines(config: &Config) -> Vec<String> {
+    let open: Vec<&Rule> =
+        config.rules.sorted().filter(|rule| rule.requirement.is_open()).collect();
+    let words = |requirement: Requirement| {
+        let names = open.iter().filter(|rule| rule.requirement == requirement);
+        names.map(|rule| rule.name.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    };
+    let total = match open.len() {
+        0 => return vec!["No rule is open without a credential.".to_owned()],
+        1 => "1 rule is open without a credential.".to_owned(),
+        more => format!("{more} rules are open without a credential."),
+    };
+    let (public, guest): (Vec<String>, Vec<String>) =
+        (words(Requirement::Public), words(Requirement::Guest));
+    let mut lines = vec![total];
+    if !public.is_empty() {
+        lines.push(format!("public, credentials unread:  {}", public.join(" · ")));
+    }
+    if !guest.is_empty() {
+        lines.push(format!("guests without a credential:  {}", guest.join(" · ")));
+    }
+    lines
+}

@@ -1,0 +1,113 @@
+//! Every default, with its reason. `config/reference.toml` says the same to operators; a test keeps them equal.
+
+use std::time::Duration;
+
+use crate::{
+    auth::credential::Source,
+    request::path::{Case, EmptySegments, EncodedSlash, Punctuation},
+};
+
+use super::{AccessLog, HostField};
+
+/// Loopback: a gateway opens no port to others that nobody asked for.
+pub(super) const LISTEN: &str = "127.0.0.1:8080";
+
+/// Loopback, on a port of its own: probes and metrics are nobody's business who reaches `listen`.
+pub(super) const HEALTH: &str = "127.0.0.1:9902";
+
+/// The embedded file beside the configuration: kept across restarts, and needs nothing else.
+pub(super) const STORE: &str = "file:tollgate.redb";
+
+/// Before every key of ours, so that a shared Redis shows whose they are.
+pub(super) const STORE_PREFIX: &str = "tollgate:";
+
+/// A local store answers within a millisecond; a quarter of a second is a fault, and a refusal after
+/// it leaves the client time to try again within its own second.
+pub(super) const STORE_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// 256 bits in hexadecimal are 64 characters, in base64 43; 32 is the least that can hold 128 bits of them.
+pub(super) const SECRET_CHARS_MIN: usize = 32;
+
+/// The standard field (RFC 6750 2.1), and the query parameter of its section 2.3 for links and old clients.
+pub(super) fn sources() -> Vec<Source> {
+    vec![Source::Header, Source::Query("access_token".to_owned())]
+}
+
+/// About 100 MB at a kilobyte a record, and more callers than most gateways see in half a minute.
+pub(super) const NEAR_ENTRIES: u64 = 100_000;
+
+/// How long a record counts while the store's pushes confirm it. Push makes revocation immediate;
+/// this only bounds what push could miss.
+pub(super) const NEAR_TTL: Duration = Duration::from_secs(30);
+
+/// How long a record counts where the store cannot push: the longest a revocation made elsewhere
+/// goes unseen, inside the promised two seconds.
+pub(super) const NEAR_TTL_WITHOUT_PUSH: Duration = Duration::from_secs(1);
+
+/// Fail closed: whoever prefers to serve while the store is away says for how long.
+pub(super) const GRACE: Duration = Duration::ZERO;
+
+/// A week: long enough for clients that log in by hand, short enough that forgotten tokens die.
+pub(super) const TOKEN_TTL: Duration = Duration::from_secs(7 * 86_400);
+
+/// The fields an application wants most: who, called what, with which roles.
+pub(super) const IDENTITY: [(&str, &str); 3] = [
+    ("X-Auth-Subject", "{principal.id}"),
+    ("X-Auth-Name", "{principal.name}"),
+    ("X-Auth-Roles", "{principal.roles}"),
+];
+
+/// Some backends merge `//`, others do not: refused until the operator says which.
+pub(super) const EMPTY_SEGMENTS: EmptySegments = EmptySegments::Refuse;
+/// Some backends decode `%2F` before they route, others after: refused until the operator says which.
+pub(super) const ENCODED_SLASH: EncodedSlash = EncodedSlash::Refuse;
+/// Some backends cut a path at `;` or decode twice: refused until the operator says otherwise.
+pub(super) const PUNCTUATION: Punctuation = Punctuation::Refuse;
+/// What RFC 3986 6.2.2.1 says of paths.
+pub(super) const CASE: Case = Case::Exact;
+
+/// The name under which the client asked: applications build links and cookies from it.
+pub(super) const HOST: HostField = HostField::Client;
+/// Three times a SYN lost and repeated on a local network would take longer: then the server is gone.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Slow reports pass, a stuck backend does not hold clients for minutes.
+pub(super) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longer than the keep-alive comments of event streams (15 to 45 s) are apart.
+pub(super) const BODY_SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Half of the common limit of 512 connections of application servers, so that two gateways fit.
+pub(super) const POOL_MAX: usize = 256;
+/// Below the 5 s after which common application servers close an idle connection: we must close first,
+/// or a request meets the closing.
+pub(super) const POOL_IDLE: Duration = Duration::from_secs(4);
+
+/// Two common cookies of 4 KiB, a large token and twenty ordinary fields fit several times.
+pub(super) const HEAD_BYTES: usize = 32 * 1024;
+/// As many as hyper itself keeps apart; browsers send about twenty.
+pub(super) const FIELDS: usize = 100;
+/// What common servers accept for a request line.
+pub(super) const TARGET_BYTES: usize = 8 * 1024;
+/// Four times the deepest path of any API we know; bounds the work of matching.
+pub(super) const SEGMENTS: usize = 128;
+/// Three lost packets repeated (1 + 2 + 4 s, RFC 6298) fit; a client that sends a byte at a time does not stay.
+pub(super) const HEAD_TIME: Duration = Duration::from_secs(10);
+/// Longer than the 60 s of common load balancers, so that they close first.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// The same silence that a backend may keep inside its body.
+pub(super) const BODY_IDLE: Duration = BODY_SILENCE_TIMEOUT;
+/// A photograph or a large JSON document; uploads of more name their rule.
+pub(super) const BODY: u64 = 16 << 20;
+/// The least that RFC 9113 6.5.2 recommends.
+pub(super) const STREAMS: u32 = 100;
+/// Every stream of a connection once: a client that gives up on a page resets that many, an attacker thousands.
+pub(super) const RESETS: usize = 100;
+/// Ten a second per address: a network behind one address passes, a flood of invented tokens does
+/// not reach the store.
+pub(super) const UNKNOWN_TOKENS: u32 = 600;
+/// Inside the 30 s between Kubernetes' SIGTERM and SIGKILL, with time to spare for exiting.
+pub(super) const DRAIN: Duration = Duration::from_secs(25);
+
+/// Browsers keep a preflight's answer at most two hours (some ten minutes), and five seconds unasked.
+pub(super) const CORS_MAX_AGE: Duration = Duration::from_secs(600);
+
+/// What log collectors read.
+pub(super) const ACCESS_LOG: AccessLog = AccessLog::Json;

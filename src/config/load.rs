@@ -1,0 +1,229 @@
+//! From a path to a [`Config`]: every table in turn, then what holds between them.
+
+use std::{fs, path::Path, time::SystemTime};
+
+use toml::de::DeTable;
+
+use super::{
+    Address, Config, Report, Store, address,
+    backends::{self, Backends},
+    context::{Context, Variables},
+    defaults, expect, identity,
+    include::{self, Included},
+    interpolate::reason,
+    reader::{Table, Text, Value},
+    report::Mistake,
+    rules, sections, store, tokens, warnings,
+};
+use crate::{
+    policy::RuleSet,
+    request::{RequestPolicy, fields::Fence},
+    secret::Secret,
+};
+
+pub(super) fn load(path: &Path, variables: Variables, now: SystemTime) -> Result<Config, Report> {
+    match fs::read_to_string(path) {
+        Ok(text) => parse(&Context::new(path, variables, now), path, text),
+        Err(error) => {
+            let message = format!("cannot read `{}`: {}", path.display(), reason(&error));
+            let help = "`tollgate init --backend http://127.0.0.1:9000` writes a first one";
+            Err(Report::new(vec![Mistake::nowhere(message).help(help)], Vec::new()))
+        }
+    }
+}
+
+/// Reads `text`, the content of `path`.
+pub(super) fn parse(cx: &Context, path: &Path, text: String) -> Result<Config, Report> {
+    cx.source(path.to_owned());
+    let file = cx.add_file(path.display().to_string(), text.clone());
+    let (document, errors) = DeTable::parse_recoverable(&text);
+    include::note_syntax(cx, file, &errors);
+    let top = Table::new(cx, file, "", &document);
+    let included = include::read(&top, path);
+    let documents: Vec<_> = included
+        .iter()
+        .map(|Included { file, text }| {
+            let (document, errors) = DeTable::parse_recoverable(text);
+            include::note_syntax(cx, *file, &errors);
+            (*file, document)
+        })
+        .collect();
+    let others: Vec<_> =
+        documents.iter().map(|(file, document)| Table::new(cx, *file, "", document)).collect();
+    let config = build(cx, path, &top, &others);
+    top.done();
+    others.into_iter().for_each(include::check_keys);
+    let sources = cx.finish()?;
+    config.map(|config| Config { sources, ..config }).ok_or_else(|| {
+        let message = format!("`{}` has a mistake that could not be named", path.display());
+        Report::new(vec![Mistake::nowhere(message)], Vec::new())
+    })
+}
+
+/// Every table. `None` only after a mistake was noted.
+fn build(cx: &Context, path: &Path, top: &Table, others: &[Table]) -> Option<Config> {
+    if let Some(value) = top.get("usergrid") {
+        value.bad("`[usergrid]` is not built into this version", "remove it");
+    }
+    let addresses = read_addresses(top);
+    let limits = sections::limits(top.table("limits"));
+    let paths = sections::paths(top.table("paths"), limits.head.segments);
+    let backends = backends::read(top, &paths);
+    let identity = identity::read(top.table("identity"));
+    let tokens = tokens::read(top.table("tokens"), &identity);
+    let store = store::read(top);
+    check_foreign(top, store.as_ref(), tokens.foreign.is_some());
+    let secrets = read_secrets(top, tokens.foreign.is_some());
+    let trust = sections::trust(top.table("trust"));
+    let cors = sections::cors(top.table("cors"));
+    let log = sections::log(top.table("log"));
+    let workers = top.get("workers").and_then(|value| value.integer(1..=1024));
+    let ready_requires_store = read_ready(top);
+    let names: Vec<_> = identity.iter().map(|field| field.name.clone()).collect();
+    let requests = RequestPolicy { paths, fence: Fence::new(&names), limits: limits.head };
+    let (rules, expectations) = read_rules(cx, top, others, &requests, &backends);
+    let (rules, store) = (rules?, store?);
+    let warnings = warnings::of(&rules, &backends, &store, &secrets, cx.now);
+    let (listen, health, admin) = addresses;
+    Some(Config {
+        file: path.to_owned(),
+        sources: Vec::new(),
+        listen,
+        health,
+        admin,
+        workers: workers.and_then(|workers| usize::try_from(workers).ok()),
+        backends: backends.list,
+        store,
+        secrets,
+        rules,
+        identity,
+        tokens,
+        paths,
+        trust,
+        cors,
+        limits,
+        log,
+        ready_requires_store,
+        expectations,
+        warnings,
+    })
+}
+
+fn read_rules(
+    cx: &Context,
+    top: &Table,
+    others: &[Table],
+    requests: &RequestPolicy,
+    backends: &Backends,
+) -> (Option<RuleSet>, usize) {
+    let all = |key| -> Vec<Table> {
+        std::iter::once(top).chain(others).map(|table| table.table(key)).collect()
+    };
+    let rules = rules::read(&all("rules"), &requests.paths, backends);
+    let expectations = all("expect");
+    let count = match &rules {
+        Some(rules) => {
+            let judge = expect::Judge { rules, requests, now: cx.now };
+            expect::run(&expectations, &judge)
+        }
+        None => expect::check(&expectations),
+    };
+    (rules, count)
+}
+
+type Addresses = (Vec<Address>, Option<Address>, Option<Address>);
+
+fn read_addresses(top: &Table) -> Addresses {
+    let cx = top.cx;
+    let mut taken: Vec<(Address, Text)> = Vec::new();
+    let listen = match top.get("listen").map(|value| value.texts()) {
+        None => address::listen(defaults::LISTEN, &cx.folder).ok().into_iter().collect(),
+        Some(texts) => {
+            let texts = texts.unwrap_or_default();
+            texts.into_iter().filter_map(|text| read_address(cx, text, &mut taken)).collect()
+        }
+    };
+    let health = match top.get("health") {
+        None => address::listen(defaults::HEALTH, &cx.folder).ok(),
+        Some(value) if value.says("off") => None,
+        Some(value) => value.text().and_then(|text| read_address(cx, text, &mut taken)),
+    };
+    let admin = match top.get("admin") {
+        None => None,
+        Some(value) if value.says("off") => None,
+        Some(value) => value.text().and_then(|text| {
+            let address = read_address(cx, text, &mut taken)?;
+            check_admin(&value, &address);
+            Some(address)
+        }),
+    };
+    (listen, health, admin)
+}
+
+fn read_address(cx: &Context, text: Text, taken: &mut Vec<(Address, Text)>) -> Option<Address> {
+    let address = match address::listen(&text.text, &cx.folder) {
+        Ok(address) => address,
+        Err(hint) => {
+            text.bad(cx, format!("{} is no address to listen on", text.quoted()), hint);
+            return None;
+        }
+    };
+    // Port 0 is a new port each time.
+    let any_port = matches!(&address, Address::Tcp(tcp) if tcp.port() == 0);
+    if let Some((_, first)) = taken.iter().find(|(known, _)| !any_port && *known == address) {
+        let mistake = Mistake::at(text.place.clone(), "the same address twice", "choose another");
+        cx.mistake(mistake.and(first.place.clone(), "taken here"));
+    }
+    taken.push((address.clone(), text));
+    Some(address)
+}
+
+/// Whoever reaches the admin listener may do anything; the machine's users are kept out by the
+/// socket file's mode, all others by its not being there.
+fn check_admin(value: &Value, address: &Address) {
+    if let Address::Tcp(tcp) = address
+        && !tcp.ip().to_canonical().is_loopback()
+    {
+        let hint = "write `unix:/run/tollgate/admin.sock`, or an address of `127.0.0.0/8`";
+        value.bad("the admin listener would be open to the network", hint);
+    }
+}
+
+fn check_foreign(top: &Table, store: Option<&Store>, foreign: bool) {
+    if !foreign || matches!(store, Some(Store::Redis(_)) | None) {
+        return;
+    }
+    let hint = "set `store = \"redis://host:6379/0\"`";
+    let message = "another service's tokens can only be read from a Redis";
+    match top.table("tokens").get("key") {
+        Some(value) => value.bad(message, hint),
+        None => top.cx.mistake(Mistake::nowhere(message).help(hint)),
+    }
+}
+
+fn read_secrets(top: &Table, foreign: bool) -> Vec<Secret> {
+    const HELP: &str = "add `secret = \"${file:/run/secrets/tollgate}\"`: \
+        it keys tokens, and `tollgate keygen` makes one";
+    let value = if foreign { top.get("secret") } else { top.need("secret", HELP) };
+    let Some(value) = value else { return Vec::new() };
+    let texts = value.texts().unwrap_or_default();
+    for text in &texts {
+        if !text.is_filled_in() {
+            top.cx.hide(&text.place);
+        }
+        if text.text.chars().count() < defaults::SECRET_CHARS_MIN {
+            let message =
+                format!("a secret has at least {} characters", defaults::SECRET_CHARS_MIN);
+            text.bad(top.cx, message, "`tollgate keygen` makes one");
+        }
+    }
+    texts.into_iter().map(|text| Secret::new(text.text)).collect()
+}
+
+fn read_ready(top: &Table) -> bool {
+    let Some(value) = top.get("ready-requires") else { return false };
+    let parts = value.list("a list such as `[\"store\"]`").unwrap_or_default();
+    // Each one, so that each one's mistake is noted.
+    let parts: Vec<_> = parts.iter().map(|part| part.choice(&[("store", ())])).collect();
+    !parts.is_empty()
+}

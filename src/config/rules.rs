@@ -1,0 +1,216 @@
+//! `[rules]` of the file and of every included one: text into a [`RuleSet`], conflicts into mistakes.
+
+use std::{
+    collections::HashMap,
+    ops::RangeInclusive,
+    time::{Duration, SystemTime},
+};
+
+use super::{
+    TOP_LEVEL_KEYS,
+    backends::Backends,
+    nearest::nearest,
+    reader::{Table, Text, Value},
+    report::Mistake,
+    source::Place,
+};
+use crate::{
+    policy::{Conflict, Left, Requirement, Rule, RuleSet, SyntaxError, ruleset::ConflictKind},
+    request::path::PathPolicy,
+};
+
+/// Keys of a rule's table that exist in the language and not in this program yet.
+const NOT_BUILT: [&str; 2] = ["upgrade", "rate"];
+
+/// A timeout of nothing refuses everything; one of more than a day is none.
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+
+/// What of a rule stands on its right side.
+struct Right {
+    asks: String,
+    requirement: Option<Requirement>,
+    audit: Option<SystemTime>,
+    until: Option<SystemTime>,
+    backend: usize,
+    timeout: Option<Duration>,
+    body: Option<u64>,
+}
+
+/// The rules of all `tables`, or `None` if one of them has a mistake.
+pub(super) fn read(tables: &[Table], paths: &PathPolicy, backends: &Backends) -> Option<RuleSet> {
+    let mut rules: Vec<Rule> = Vec::new();
+    let mut places: Vec<Place> = Vec::new();
+    let mut names: HashMap<String, Place> = HashMap::new();
+    let mut faulty = false;
+    for table in tables {
+        for (key, value) in table.entries() {
+            let name = key.text.split_whitespace().collect::<Vec<_>>().join(" ");
+            if let Some(first) = names.get(&name) {
+                let mistake = Mistake::at(first.clone(), "the same rule stands here twice", "here");
+                table
+                    .cx
+                    .mistake(mistake.and(key.place.clone(), "and here").help("remove one of them"));
+                continue;
+            }
+            names.insert(name, key.place.clone());
+            match read_rule(table, key, value, paths, backends) {
+                Some(rule) => {
+                    rules.push(rule);
+                    places.push(key.place.clone());
+                }
+                None => faulty = true,
+            }
+        }
+    }
+    // With a rule missing, what looks like a clash may be settled by that rule.
+    if faulty {
+        return None;
+    }
+    let texts: Vec<_> = rules.iter().map(|rule| rule.asks.clone()).collect();
+    match RuleSet::build(rules, paths.case) {
+        Ok(rules) => Some(rules),
+        Err(conflicts) => {
+            for conflict in conflicts {
+                if let Some(table) = tables.first() {
+                    table.cx.mistake(explain(&conflict, &places, &texts));
+                }
+            }
+            None
+        }
+    }
+}
+
+fn read_rule(
+    table: &Table,
+    key: &Text,
+    value: &Value,
+    paths: &PathPolicy,
+    backends: &Backends,
+) -> Option<Rule> {
+    if key.has_reference(table.cx) {
+        return None;
+    }
+    let left = Left::parse(&key.text, paths);
+    if let Err(error) = &left {
+        table.cx.mistake(bad_left(table, key, error));
+    }
+    let captures = left.as_ref().map(|left| left.captures().to_vec());
+    let right = read_right(value, captures.as_deref().ok(), backends)?;
+    Some(Rule {
+        name: key.text.clone(),
+        asks: right.asks,
+        left: left.ok()?,
+        requirement: right.requirement?,
+        audit: right.audit,
+        until: right.until,
+        backend: right.backend,
+        timeout: right.timeout,
+        body: right.body,
+        place: table.cx.line_name(&key.place),
+    })
+}
+
+fn bad_left(table: &Table, key: &Text, error: &SyntaxError) -> Mistake {
+    let place = key.part(table.cx, error.at.clone());
+    let mistake = Mistake::at(place, error.message.clone(), error.help.clone().unwrap_or_default());
+    if TOP_LEVEL_KEYS.contains(&key.text.as_str()) {
+        let text = &key.text;
+        return mistake.help(format!("`{text}` belongs above the first `[table]` of the file"));
+    }
+    mistake
+}
+
+fn read_right(value: &Value, captures: Option<&[String]>, backends: &Backends) -> Option<Right> {
+    if !value.is_table() {
+        let text = value.text_as("who may, such as `\"authenticated\"`, or a table with `who`")?;
+        let requirement = read_requirement(value, &text, captures);
+        let (audit, until, timeout, body) = (None, None, None, None);
+        let asks = text.written;
+        return Some(Right { asks, requirement, audit, until, backend: 0, timeout, body });
+    }
+    let table = value.table()?;
+    let who = table.need("who", "add `who = \"authenticated\"`");
+    let who = who.and_then(|who| Some((who.text()?, who)));
+    let requirement = who.as_ref().and_then(|(text, who)| read_requirement(who, text, captures));
+    let audit = table.get("audit").map(|value| value.instant());
+    let until = table.get("until").map(|value| value.instant());
+    let backend = table.get("backend").and_then(|value| read_backend(&value, backends));
+    let timeout = table.get("timeout").and_then(|value| value.duration(TIMEOUTS));
+    let body = table.get("body").and_then(|value| value.bytes(0..=1 << 50));
+    for key in NOT_BUILT {
+        if let Some(value) = table.get(key) {
+            value.bad(format!("`{key}` is not built into this version"), "remove it");
+        }
+    }
+    table.done();
+    Some(Right {
+        asks: who.map(|(text, _)| text.written)?,
+        requirement,
+        audit: audit.flatten(),
+        until: until.flatten(),
+        backend: backend.unwrap_or(0),
+        timeout,
+        body,
+    })
+}
+
+fn read_requirement(
+    value: &Value,
+    text: &Text,
+    captures: Option<&[String]>,
+) -> Option<Requirement> {
+    match Requirement::parse(&text.text, captures?) {
+        Ok(requirement) => Some(requirement),
+        Err(_) if text.is_filled_in() => {
+            // The error quotes the text, and that holds what a variable held.
+            value.bad("this is no requirement once its variables are filled in", "");
+            None
+        }
+        Err(error) => {
+            let place = text.part(value.cx, error.at);
+            value.cx.mistake(Mistake::at(place, error.message, error.help.unwrap_or_default()));
+            None
+        }
+    }
+}
+
+fn read_backend(value: &Value, backends: &Backends) -> Option<usize> {
+    let text = value.text()?;
+    let index = backends.index(&text.text);
+    if index.is_none() {
+        let hint = match nearest(&text.text, backends.names()) {
+            Some(near) if !text.is_filled_in() => format!("did you mean `{near}`?"),
+            _ => "define it: `[backends.NAME]`".to_owned(),
+        };
+        value.bad(format!("there is no backend {}", text.quoted()), hint);
+    }
+    index
+}
+
+fn explain(conflict: &Conflict, places: &[Place], asks: &[String]) -> Mistake {
+    let (first, second) = (&places[conflict.first], &places[conflict.second]);
+    let (example, settle) = (&conflict.example, &conflict.settle);
+    match conflict.kind {
+        ConflictKind::Clash => {
+            let message =
+                "these two rules clash: they match the same requests and ask for different things";
+            let (first, second) = if first <= second { (first, second) } else { (second, first) };
+            let help = if settle.is_empty() {
+                "remove one, or let each name its own methods".to_owned()
+            } else {
+                format!("say which holds where they meet, in a line of its own: `\"{settle}\" = …`")
+            };
+            Mistake::at(first.clone(), message, "this rule")
+                .and(second.clone(), "and this one")
+                .note(format!("both match `{example}`"))
+                .help(help)
+        }
+        ConflictKind::FallThrough => {
+            let open = &asks[conflict.second];
+            let message = format!("`{example}` would pass by this rule and be `{open}`");
+            Mistake::at(first.clone(), message, "its methods leave others to the wider rule")
+                .and(second.clone(), "which is this one")
+                .help(format!("cover the others too: write `*`, or add `\"{settle}\" = …`"))
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The values a configuration is made of. Whoever reads the file has checked them: nothing here can be
+//! wrong in itself.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use http::{HeaderName, HeaderValue};
+
+use crate::{auth::credential::Source, request::HeadLimits, secret::Secret};
+
+/// Where we listen.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// An address and a port.
+    Tcp(SocketAddr),
+    /// A socket file.
+    Unix(PathBuf),
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// One backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// `backend`, or the NAME of `[backends.NAME]`.
+    pub name: String,
+    /// One or more servers, asked in turn.
+    pub servers: Vec<Server>,
+    /// Leading segments cut from what is sent, canonical.
+    pub strip: Option<String>,
+    /// Which Host its servers receive.
+    pub host: HostField,
+    /// Longest wait for a connection.
+    pub connect_timeout: Duration,
+    /// Longest wait for the head of an answer.
+    pub first_byte_timeout: Duration,
+    /// Longest silence inside a body.
+    pub idle_timeout: Duration,
+    /// Most open connections per process; further requests wait within the connect timeout, then 503.
+    pub pool_max: usize,
+    /// How long an unused connection is kept.
+    pub pool_idle: Duration,
+}
+
+/// A server of a backend: plain TCP (a name is resolved when connecting) or a unix socket.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Server {
+    /// A host by name or address, an IPv6 address without brackets.
+    Tcp {
+        /// In lower case.
+        host: String,
+        /// Never 0.
+        port: u16,
+    },
+    /// A socket file.
+    Unix(PathBuf),
+}
+
+/// Which Host the backend receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostField {
+    /// The one the client asked for.
+    Client,
+    /// The one in the backend's URL.
+    Backend,
+}
+
+/// `store = …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// A Redis, shared by all gateways.
+    Redis(RedisStore),
+    /// The embedded file.
+    File(PathBuf),
+    /// This process's memory: gone when it ends.
+    Memory,
+}
+
+/// A Redis server and how to speak to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisStore {
+    /// Where it is.
+    pub address: RedisAddress,
+    /// Whom we are there.
+    pub username: Option<String>,
+    /// And how we prove it.
+    pub password: Option<Secret>,
+    /// The number after the last `/`.
+    pub database: i64,
+    /// Before every key of ours: `tollgate:` by default.
+    pub prefix: String,
+    /// Longest wait for an answer (and for a connection).
+    pub timeout: Duration,
+}
+
+/// Where a Redis is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RedisAddress {
+    /// `redis://`, in clear text.
+    Tcp {
+        /// By name or address, an IPv6 address without brackets.
+        host: String,
+        /// 6379 unless named.
+        port: u16,
+    },
+    /// `rediss://`
+    Tls {
+        /// By name or address, an IPv6 address without brackets.
+        host: String,
+        /// 6379 unless named.
+        port: u16,
+        /// PEM file that replaces the system's roots; it was there when the file was read.
+        ca: Option<PathBuf>,
+    },
+    /// `redis+unix://`: a socket file.
+    Unix(PathBuf),
+}
+
+/// `X-Auth-Subject = "{principal.id}"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityField {
+    /// What it is called.
+    pub name: HeaderName,
+    /// What it says.
+    pub value: Vec<Piece>,
+}
+
+/// A part of an identity field's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Literal text: visible ASCII and blanks.
+    Text(String),
+    /// `{principal.kind}`
+    Kind,
+    /// `{principal.id}`
+    Id,
+    /// `{principal.name}`
+    Name,
+    /// `{principal.email}`
+    Email,
+    /// `{principal.roles}`
+    Roles,
+    /// `{principal.scopes}`
+    Scopes,
+}
+
+/// `[tokens]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// Where a request may carry its credential; at least one.
+    pub from: Vec<Source>,
+    /// Most records kept near.
+    pub near_entries: u64,
+    /// How long one counts while the store pushes changes.
+    pub near_ttl: Duration,
+    /// How long one counts while it does not; never longer than `near_ttl`.
+    pub near_ttl_without_push: Duration,
+    /// How long a confirmed identity outlives an unreachable store.
+    pub grace: Duration,
+    /// Default lifetime of `tollgate token issue`; `None` never expires.
+    pub ttl: Option<Duration>,
+    /// Records of another service. `None`: our own tokens.
+    pub foreign: Option<Foreign>,
+}
+
+/// A foreign layout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// Under which key a token's record is; names the token or its digest at least once.
+    pub key: Vec<KeyPiece>,
+    /// How the record is written.
+    pub record: ForeignRecord,
+    /// Whose it is. Empty for a record of plain text.
+    pub subject: FieldAt,
+    /// A name for people.
+    pub name: Option<FieldAt>,
+    /// An e-mail address.
+    pub email: Option<FieldAt>,
+    /// Roles held.
+    pub roles: Option<ListAt>,
+    /// Scopes granted.
+    pub scopes: Option<ListAt>,
+    /// When it ends.
+    pub expires: Option<ExpiresAt>,
+}
+
+/// A part of a foreign key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyPiece {
+    /// Literal text.
+    Text(String),
+    /// `{token}`
+    Token,
+    /// `{sha256}`: the token's digest in hexadecimal.
+    Sha256,
+}
+
+/// How a foreign record is written.
+///
+/// `text`: the whole value is the subject and no other field exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForeignRecord {
+    /// A string that holds a JSON object.
+    Json,
+    /// A hash.
+    Hash,
+    /// A string that is the subject.
+    Text,
+}
+
+/// JSON pointer (json) or field name (hash).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldAt(pub String);
+
+/// Where a list is, and how it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListAt {
+    /// JSON pointer or field name.
+    pub at: String,
+    /// One string, cut at this; `None`: an array of strings.
+    pub split: Option<String>,
+}
+
+/// Where an end is, and in what unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpiresAt {
+    /// JSON pointer or field name.
+    pub at: String,
+    /// Never guessed.
+    pub unit: TimeUnit,
+}
+
+/// How an instant is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeUnit {
+    /// Seconds since 1970.
+    Seconds,
+    /// Milliseconds since 1970.
+    Milliseconds,
+    /// `2026-12-31T00:00:00Z`
+    Rfc3339,
+}
+
+/// A trusted network, IPv4-mapped IPv6 unmapped; or every unix peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// Addresses that agree with `address` in their first `prefix` bits.
+    Ip {
+        /// The network's first address.
+        address: std::net::IpAddr,
+        /// Never 0: nobody trusts everybody.
+        prefix: u8,
+    },
+    /// Every peer of a unix socket.
+    Unix,
+}
+
+/// `[cors]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cors {
+    /// `None`: any origin (`"*"`), never with credentials.
+    pub origins: Option<Vec<HeaderValue>>,
+    /// Whether browsers may send credentials along.
+    pub credentials: bool,
+    /// `None`: mirror what the preflight asks for.
+    pub methods: Option<HeaderValue>,
+    /// `None`: mirror what the preflight asks for.
+    pub headers: Option<HeaderValue>,
+    /// Fields of answers that scripts may read besides the common ones.
+    pub expose: Option<HeaderValue>,
+    /// How long a browser may keep a preflight's answer.
+    pub max_age: Duration,
+}
+
+/// `[limits]`: each has a reason beside its default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bounds of a request's head.
+    pub head: HeadLimits,
+    /// Most connections; `None`: half of the descriptor limit.
+    pub connections: Option<usize>,
+    /// From the connection's first moment, or the first byte of a later request, to a complete head.
+    pub head_time: Duration,
+    /// A kept-alive connection without a request.
+    pub keep_alive: Duration,
+    /// Silence inside a request body.
+    pub body_idle: Duration,
+    /// Largest request body, bytes.
+    pub body: u64,
+    /// HTTP/2 streams per connection.
+    pub streams: u32,
+    /// HTTP/2 resets by the client accepted before the connection is closed.
+    pub resets: usize,
+    /// Unknown foreign tokens looked up per address and minute.
+    pub unknown_tokens: u32,
+    /// Time to finish what is open after SIGTERM.
+    pub drain: Duration,
+}
+
+/// `[log] access`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// One JSON object for each request.
+    Json,
+    /// One readable line for each request.
+    Text,
+    /// None.
+    Off,
+}

@@ -1,0 +1,116 @@
+//! The right side of a rule: who may. `parse` reads it, `decide` judges it.
+//!
+//! A word that is not known never loads, and neither does a list without a word in it: nothing that
+//! someone forgot to write can let anybody in.
+
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use super::SyntaxError;
+
+/// The right side of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Requirement {
+    /// Everybody; credentials are not even read.
+    Public,
+    /// Everybody; a credential, when there is one, must be good.
+    Guest,
+    /// Nobody.
+    Deny,
+    /// Either of these lists, each of which must hold whole: `a | b & c`.
+    Any(Vec<Vec<Term>>),
+}
+
+/// One word of a requirement.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Term {
+    /// Any proven principal.
+    Authenticated,
+    /// The principal holds this role.
+    Role(String),
+    /// The token was granted this scope.
+    Scope(String),
+    /// The principal's attribute equals the decoded segment of this capture (index into the rule's captures).
+    SelfIs {
+        /// What of the principal is compared.
+        attribute: Attribute,
+        /// Index into the rule's captures.
+        capture: usize,
+    },
+}
+
+/// What of a principal `self` compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Attribute {
+    /// `self:{x}`
+    Id,
+    /// `self.name:{x}`, where names are unique and not self-chosen.
+    Name,
+    /// `self.email:{x}`, where addresses are unique and not self-chosen.
+    Email,
+}
+
+impl Requirement {
+    /// Reads `self:{id} | role:support & scope:write`. `captures` are those of the rule's left side.
+    ///
+    /// # Errors
+    /// [`SyntaxError`] with the bytes of `text` that are wrong, and mostly with what to write instead.
+    pub fn parse(text: &str, captures: &[String]) -> Result<Self, SyntaxError> {
+        parse::requirement(text, captures)
+    }
+
+    /// Whether a caller without any credential gets in.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Public | Self::Guest)
+    }
+}
+
+impl Attribute {
+    /// The word of the language.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Id => "self",
+            Self::Name => "self.name",
+            Self::Email => "self.email",
+        }
+    }
+}
+
+impl Term {
+    /// The term as one writes it.
+    #[must_use]
+    pub fn text(&self, captures: &[String]) -> String {
+        match self {
+            Self::Authenticated => "authenticated".to_owned(),
+            Self::Role(name) => format!("role:{}", Quoted(name)),
+            Self::Scope(name) => format!("scope:{}", Quoted(name)),
+            Self::SelfIs { attribute, capture } => {
+                let name = captures.get(*capture).map_or("", String::as_str);
+                format!("{}:{{{name}}}", attribute.word())
+            }
+        }
+    }
+}
+
+/// A name, in quotes where it needs them.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // An unquoted `@` names a tenant.
+        if is_plain(self.0) && !self.0.contains('@') {
+            f.write_str(self.0)
+        } else {
+            write!(f, "'{}'", self.0)
+        }
+    }
+}
+
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~@:/+-".contains(&byte))
+}

@@ -1,0 +1,245 @@
+//! How the text of a right side is read, and what is said when it cannot be.
+
+use super::{Attribute, Requirement, Term, is_plain};
+use crate::policy::{
+    SyntaxError,
+    nearest::nearest,
+    words::{Word, wrong},
+};
+
+pub(super) fn requirement(text: &str, captures: &[String]) -> Result<Requirement, SyntaxError> {
+    let words = words(text)?;
+    let alone = |word: &&Word<'_>| matches!(word.text, "public" | "guest" | "deny");
+    if let Some(word) = words.iter().find(alone) {
+        if words.len() > 1 {
+            let message = format!("`{}` stands alone", word.text);
+            return wrong(word.range(), message, "write it without `|` and `&`");
+        }
+        return Ok(match word.text {
+            "public" => Requirement::Public,
+            "guest" => Requirement::Guest,
+            _ => Requirement::Deny,
+        });
+    }
+    Ok(Requirement::Any(lists(text, &words, captures)?))
+}
+
+/// Splits into `|`, `&`, and terms with their quotes.
+fn words(text: &str) -> Result<Vec<Word<'_>>, SyntaxError> {
+    let mut words = Vec::new();
+    let mut begun = None;
+    let mut quote = None;
+    for (at, character) in text.char_indices() {
+        if character.is_control() {
+            let range = at..at + character.len_utf8();
+            return wrong(range, "a control character in a requirement", "use blanks");
+        }
+        if character == '\'' {
+            quote = if quote.is_some() { None } else { Some(at) };
+        }
+        if quote.is_none() && matches!(character, ' ' | '|' | '&' | '(' | ')' | ',') {
+            if let Some(start) = begun.take() {
+                words.push(Word { start, text: &text[start..at] });
+            }
+            match character {
+                '|' | '&' => words.push(Word { start: at, text: &text[at..=at] }),
+                '(' | ')' => {
+                    let help = "`&` binds tighter than `|`: write `a & c | b & c`";
+                    return wrong(at..at + 1, "there are no parentheses", help);
+                }
+                ',' => {
+                    let help = "write `|` where one is enough, `&` where all must hold";
+                    return wrong(at..at + 1, "a comma joins nothing here", help);
+                }
+                _ => {}
+            }
+        } else if begun.is_none() {
+            begun = Some(at);
+        }
+    }
+    if let Some(open) = quote {
+        return wrong(open..text.len(), "this quote is not closed", "write `role:'night shift'`");
+    }
+    if let Some(start) = begun {
+        words.push(Word { start, text: &text[start..] });
+    }
+    if words.is_empty() {
+        let help = "write who may: `authenticated`, `role:x`, `public`, … or `deny` for nobody";
+        return wrong(0..text.len(), "the requirement is empty", help);
+    }
+    Ok(words)
+}
+
+fn is_operator(word: Word<'_>) -> bool {
+    matches!(word.text, "|" | "&")
+}
+
+fn lists(
+    text: &str,
+    words: &[Word<'_>],
+    captures: &[String],
+) -> Result<Vec<Vec<Term>>, SyntaxError> {
+    let mut lists = vec![Vec::new()];
+    let mut after_term = false;
+    for word in words {
+        match (after_term, is_operator(*word)) {
+            (true, true) => {
+                if word.text == "|" {
+                    lists.push(Vec::new());
+                }
+                after_term = false;
+            }
+            (false, false) => {
+                let term = term(*word, captures)?;
+                if let Some(list) = lists.last_mut() {
+                    list.push(term);
+                }
+                after_term = true;
+            }
+            (false, true) => {
+                let doubled = text[..word.start].ends_with(word.text);
+                let help = if doubled { "write it once" } else { "name who may on both sides" };
+                let message = format!("a term is missing before `{}`", word.text);
+                return wrong(word.range(), message, help);
+            }
+            (true, false) => {
+                let help = match word.text {
+                    "and" | "AND" => "write `&`",
+                    "or" | "OR" => "write `|`",
+                    _ => {
+                        "write `|` where one is enough, `&` where all must hold; odd names in quotes: `role:'night shift'`"
+                    }
+                };
+                return wrong(word.range(), "`|` or `&` is missing before this", help);
+            }
+        }
+    }
+    match words.last() {
+        Some(last) if !after_term => wrong(
+            last.range(),
+            format!("a term is missing after `{}`", last.text),
+            "name who may on both sides",
+        ),
+        _ => Ok(lists),
+    }
+}
+
+fn term(word: Word<'_>, captures: &[String]) -> Result<Term, SyntaxError> {
+    // An `@` in quotes is a character of a name; in the open it names a tenant.
+    if let Some(at) = word.text.split('\'').next().and_then(|open| open.find('@')) {
+        return wrong(
+            word.start + at..word.range().end,
+            format!("`{}` needs [usergrid]: `@` names a tenant", word.text),
+            "put a name that has an `@` in quotes: `role:'a@b'`",
+        );
+    }
+    let Some((kind, name)) = word.text.split_once(':') else { return lone(word, captures) };
+    let name = Word { start: word.start + kind.len() + 1, text: name };
+    match kind {
+        "role" => Ok(Term::Role(plain_or_quoted("role", name)?)),
+        "scope" => Ok(Term::Scope(plain_or_quoted("scope", name)?)),
+        "self" => own(Attribute::Id, name, captures),
+        "self.name" => own(Attribute::Name, name, captures),
+        "self.email" => own(Attribute::Email, name, captures),
+        _ => {
+            let kinds = ["role", "scope", "self", "self.name", "self.email"];
+            let help = match nearest(kind, kinds) {
+                Some(right) => format!("did you mean `{right}:{}`?", name.text),
+                None => {
+                    "known are `role:`, `scope:`, `self:`, `self.name:` and `self.email:`".into()
+                }
+            };
+            let at = word.start..word.start + kind.len();
+            wrong(at, format!("unknown word `{kind}`"), help)
+        }
+    }
+}
+
+/// A term without a colon.
+fn lone(word: Word<'_>, captures: &[String]) -> Result<Term, SyntaxError> {
+    let at = word.range();
+    let capture = captures.first().map_or("id", String::as_str);
+    match word.text {
+        "authenticated" => Ok(Term::Authenticated),
+        "permissions" | "user" | "application" | "organization" | "admin" => wrong(
+            at,
+            format!("`{}` needs [usergrid]", word.text),
+            match word.text {
+                "permissions" => "write `role:x`, or `authenticated`".to_owned(),
+                level => format!("for a role of this name write `role:{level}`"),
+            },
+        ),
+        "role" | "scope" => {
+            let message = format!("`{}` needs a name", word.text);
+            wrong(at, message, format!("write `{}:x`", word.text))
+        }
+        "self" | "self.name" | "self.email" => {
+            let message = format!("`{}` needs a capture", word.text);
+            wrong(at, message, format!("write `{}:{{{capture}}}`", word.text))
+        }
+        other => {
+            let known = [
+                "public",
+                "guest",
+                "deny",
+                "authenticated",
+                "permissions",
+                "role:x",
+                "scope:x",
+                "self",
+            ];
+            let help = match nearest(other, known) {
+                Some(right) => format!("did you mean `{right}`?"),
+                None if is_plain(other) => format!("for a role write `role:{other}`"),
+                None => "write `authenticated`, `role:x`, `scope:x`, `self:{id}`, `public`, `guest` or `deny`".into(),
+            };
+            wrong(at, format!("unknown word `{other}`"), help)
+        }
+    }
+}
+
+fn plain_or_quoted(kind: &str, name: Word<'_>) -> Result<String, SyntaxError> {
+    let quoted = name.text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+    let value = quoted.unwrap_or(name.text);
+    if value.is_empty() {
+        let at = name.start - kind.len() - 1..name.range().end;
+        let help = format!("write `{kind}:x`, or `authenticated` for every proven caller");
+        return wrong(at, format!("the {kind} has no name"), help);
+    }
+    if value == "*" && quoted.is_none() {
+        let message = format!("`{kind}:*` names no {kind}");
+        return wrong(name.range(), message, "write `authenticated` for every proven caller");
+    }
+    if value.contains('\'') {
+        return wrong(name.range(), "a quote inside a name", "quotes stand around a whole name");
+    }
+    if quoted.is_none() && !is_plain(value) {
+        return wrong(
+            name.range(),
+            "an odd name needs quotes",
+            format!("write `{kind}:'{value}'`"),
+        );
+    }
+    Ok(value.to_owned())
+}
+
+fn own(attribute: Attribute, name: Word<'_>, captures: &[String]) -> Result<Term, SyntaxError> {
+    let word = attribute.word();
+    let inside = name.text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    let Some(inside) = inside.filter(|inside| !inside.is_empty()) else {
+        let known = captures.iter().any(|capture| capture == name.text);
+        let capture = if known { name.text } else { captures.first().map_or("id", String::as_str) };
+        let at = name.start - word.len() - 1..name.range().end;
+        let help = format!("write `{word}:{{{capture}}}`");
+        return wrong(at, format!("`{word}` is compared with a capture of the path"), help);
+    };
+    if let Some(capture) = captures.iter().position(|capture| capture == inside) {
+        return Ok(Term::SelfIs { attribute, capture });
+    }
+    let help = match (captures, nearest(inside, captures.iter().map(String::as_str))) {
+        ([], _) => format!("write `{{{inside}}}` for the segment of the path that it is"),
+        (_, Some(right)) => format!("did you mean `{{{right}}}`?"),
+        (captures, None) => format!("the path has `{{{}}}`", captures.join("}`, `{")),
+    };
+    wrong(name.range(), format!("the path has no `{{{inside}}}`"), help)
+}

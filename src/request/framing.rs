@@ -1,0 +1,73 @@
+//! How the body of a request is delimited, read from its fields and never guessed.
+//!
+//! What leaves is rebuilt from [`Framing`] alone: no framing field is ever copied.
+
+use http::{
+    HeaderMap, Version,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+
+use super::BadRequest;
+
+/// How the body is delimited. The outbound framing is rebuilt from this alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// No body.
+    None,
+    /// Exactly this many bytes.
+    Length(u64),
+    /// Until the end of the chunked coding or of the HTTP/2 stream.
+    Streamed,
+}
+
+impl Framing {
+    /// Reads the framing of a request whose body has already ended when `body_is_end`.
+    ///
+    /// # Source
+    /// RFC 9112 6.1 (transfer codings; none on HTTP/1.0), 6.3 (which length counts); RFC 9113 8.1.1
+    /// (Content-Length equals the stream's length).
+    pub(super) fn read(
+        fields: &HeaderMap,
+        version: Version,
+        body_is_end: bool,
+    ) -> Result<Self, BadRequest> {
+        let length = content_length(fields)?;
+        let chunked = is_chunked(fields, version)?;
+        match length {
+            Some(_) if chunked => Err(BadRequest::ContentLengthConflict),
+            Some(1..) if version >= Version::HTTP_2 && body_is_end => {
+                Err(BadRequest::ContentLengthConflict)
+            }
+            Some(length) => Ok(Self::Length(length)),
+            None if chunked || (version >= Version::HTTP_2 && !body_is_end) => Ok(Self::Streamed),
+            None => Ok(Self::None),
+        }
+    }
+}
+
+/// One plain number below 2^63. Repeating the very same one changes nothing; hyper folds such lines.
+fn content_length(fields: &HeaderMap) -> Result<Option<u64>, BadRequest> {
+    let mut lines = fields.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lines.next() else { return Ok(None) };
+    if lines.any(|line| line != first) {
+        return Err(BadRequest::ContentLengthConflict);
+    }
+    let digits = first.as_bytes();
+    let number = digits.iter().try_fold(0_u64, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit).filter(|number| *number < 1 << 63)
+    });
+    number.filter(|_| !digits.is_empty()).map(Some).ok_or(BadRequest::ContentLength)
+}
+
+/// Exactly one line that says `chunked`, on HTTP/1.1.
+fn is_chunked(fields: &HeaderMap, version: Version) -> Result<bool, BadRequest> {
+    let mut lines = fields.get_all(TRANSFER_ENCODING).iter();
+    let Some(first) = lines.next() else { return Ok(false) };
+    let chunked = first.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if chunked && lines.next().is_none() && version == Version::HTTP_11 {
+        Ok(true)
+    } else {
+        Err(BadRequest::TransferEncoding)
+    }
+}
