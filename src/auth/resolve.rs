@@ -4,8 +4,6 @@
 //! Invariant: expiry is judged on every use, whatever was cached; and a store that cannot answer is
 //! [`Unresolved::StoreUnavailable`], never a refusal of the token.
 
-use http::StatusCode;
-
 use std::{
     cell::RefCell,
     sync::{
@@ -16,8 +14,8 @@ use std::{
 };
 
 use sha2::{Digest as _, Sha256};
-use uuid::Uuid;
 
+pub use super::unresolved::Unresolved;
 use super::{
     fences::{Fences, Mark},
     hot::HotLevel,
@@ -28,7 +26,7 @@ use crate::{
     principal::{Principal, PrincipalKind},
     store::{Store, StoreError, foreign::ForeignFound},
     token::{
-        keyring::{Keyring, Unverified, Verified},
+        keyring::{Keyring, Verified},
         record::TokenRecord,
         ttl::NEVER_MS,
     },
@@ -73,97 +71,6 @@ pub struct Resolved {
     pub level: Level,
     /// How long the store (or whoever asked it) let us wait.
     pub store_time: Duration,
-}
-
-/// Why a token proves nobody. The token's text is in none of them.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unresolved {
-    /// Its length or alphabet is not that of a token.
-    #[error("the token is malformed")]
-    Malformed,
-    /// It is shaped like one of ours, and none of our secrets signed it.
-    #[error("the token's signature is wrong")]
-    Forged,
-    /// Its lifetime is over.
-    #[error("the token has expired")]
-    Expired,
-    /// Never issued, or revoked.
-    #[error("the token is unknown or was revoked")]
-    Unknown,
-    /// All tokens of its principal were revoked since it was issued.
-    #[error("the token was revoked")]
-    Revoked,
-    /// Its principal is shut out.
-    #[error("the token's principal is not active")]
-    PrincipalInactive,
-    /// Its principal is gone.
-    #[error("the token's principal does not exist")]
-    PrincipalMissing,
-    /// Nobody could tell.
-    #[error("the token could not be checked")]
-    StoreUnavailable(#[source] Arc<StoreError>),
-    /// The record is there and cannot be read.
-    #[error("the token's record cannot be read")]
-    StoreBadRecord(#[source] Arc<StoreError>),
-}
-
-impl Unresolved {
-    /// Every word of [`reason`](Self::reason), for the documentation and the metrics.
-    pub const ALL: [&'static str; 9] = [
-        "token_malformed",
-        "token_forged",
-        "token_expired",
-        "token_unknown",
-        "token_revoked",
-        "principal_inactive",
-        "principal_missing",
-        "store_unavailable",
-        "store_bad_record",
-    ];
-
-    /// The word for the answer, the log and the metric.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        Self::ALL[self.index()]
-    }
-
-    /// The status of the answer: 401 when the token was checked, 503 when it could not be.
-    #[must_use]
-    pub fn status(&self) -> StatusCode {
-        match self {
-            Self::Malformed
-            | Self::Forged
-            | Self::Expired
-            | Self::Unknown
-            | Self::Revoked
-            | Self::PrincipalInactive
-            | Self::PrincipalMissing => StatusCode::UNAUTHORIZED,
-            Self::StoreUnavailable(_) | Self::StoreBadRecord(_) => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    fn index(&self) -> usize {
-        match self {
-            Self::Malformed => 0,
-            Self::Forged => 1,
-            Self::Expired => 2,
-            Self::Unknown => 3,
-            Self::Revoked => 4,
-            Self::PrincipalInactive => 5,
-            Self::PrincipalMissing => 6,
-            Self::StoreUnavailable(_) => 7,
-            Self::StoreBadRecord(_) => 8,
-        }
-    }
-}
-
-impl From<Unverified> for Unresolved {
-    fn from(why: Unverified) -> Self {
-        match why {
-            Unverified::Malformed => Self::Malformed,
-            Unverified::Forged => Self::Forged,
-        }
-    }
 }
 
 impl From<Failure> for Unresolved {
