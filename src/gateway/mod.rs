@@ -1,1 +1,198 @@
-//! skeleton
+//! A request's whole life, on one screen: canonical → rule → credential → principal → decision →
+//! outbound → upstream → response → record. Each stage is a call down; none calls up or sideways.
+
+mod access;
+mod answer;
+mod body;
+mod cors;
+mod guess;
+mod id;
+mod outbound;
+mod peer;
+mod reject;
+mod state;
+
+use std::{convert::Infallible, rc::Rc, sync::Arc, time::Instant};
+
+use http::{
+    HeaderValue, Request, Response, Version,
+    header::{CONNECTION, ORIGIN},
+    request::Parts,
+};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use self::{access::AccessRecord, answer::Fit, outbound::Outbound, peer::Route};
+pub use self::{
+    body::Body,
+    guess::Guesses,
+    peer::Peer,
+    reject::{Refusal, reasons},
+    state::{Gate, Generation, Shared, State},
+};
+use crate::{
+    auth::{credential::Credential, near::Identity, resolve::Unresolved},
+    policy::{self, Match, Presented, Requirement},
+    request::{Canonical, Framing},
+    telemetry::{instant::unix_ms, metrics::Decision},
+    tick,
+    upstream::RequestBody,
+};
+
+/// Answers one request: forwards it with a permit, or refuses it. Dropping the future (the client went
+/// away) closes the backend connection that it used and writes the record.
+pub async fn handle(
+    gate: Rc<Gate>,
+    peer: Rc<Peer>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let state = gate.state();
+    let mut record = AccessRecord::begin(&gate, &state, &peer, &parts.method, &parts.headers);
+    let closes = parts.version < Version::HTTP_2 && gate.draining();
+    let cors = state.config.cors.as_ref();
+    let preflight = cors.is_some_and(|_| cors::is_preflight(&parts.method, &parts.headers));
+    let origin = cors.and_then(|_| parts.headers.get(ORIGIN).cloned());
+
+    let mut response = match serve(&gate, &state, &peer, parts, body, preflight, &mut record).await
+    {
+        Ok(response) => {
+            let reason = if preflight { "preflight" } else { "ok" };
+            record.answered(response.status(), Decision::Permit, reason);
+            response
+        }
+        Err(refusal) => {
+            let failed = refusal.status().is_server_error();
+            let decision = if failed { Decision::Error } else { Decision::Deny };
+            record.answered(refusal.status(), decision, refusal.reason());
+            refusal.response(record.request_id())
+        }
+    };
+
+    if let Some(cors) = cors {
+        cors::decorate(cors, origin.as_ref(), response.headers_mut(), preflight);
+    }
+    response.headers_mut().insert("x-request-id", record.request_id().clone());
+    if closes {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response.map(|body| body.recorded(record)))
+}
+
+/// The checks in their order; the first that fails is the answer.
+async fn serve(
+    gate: &Gate,
+    state: &State,
+    peer: &Peer,
+    parts: Parts,
+    body: Incoming,
+    preflight: bool,
+    record: &mut AccessRecord,
+) -> Result<Response<Body>, Refusal> {
+    let config = &*state.config;
+    let mut request = Canonical::read(parts, body.is_end_stream(), peer.over_tls, &state.policy)?;
+    if state.logs() {
+        record.target(logged_target(state, &request));
+    }
+    if let Some(cors) = config.cors.as_ref().filter(|_| preflight) {
+        return Ok(cors::preflight(cors, &request.fields));
+    }
+    let route = Route::read(&request.fields, peer, &config.trust);
+    let client = route.client(&config.trust);
+    record.client(client.map(|ip| ip.to_string()));
+    let client = client.or(peer.ip());
+
+    let rule = config.rules.find(&request.method, request.authority.host(), &request.path);
+    record.rule(rule.as_ref().map(|rule| rule.index));
+    let identity = identify(gate, state, rule.as_ref(), &request, client, record).await?;
+    let presented = identity
+        .as_deref()
+        .map_or(Presented::Nothing, |identity| Presented::Proven(&identity.principal));
+    let permit = policy::decide(rule.as_ref(), presented, record.at())?;
+    record.waived(permit.waived());
+
+    state.sources.strip(&mut request.fields, &mut request.query);
+    let backend = &state.backends[permit.rule().backend];
+    let allowed = permit.rule().body.unwrap_or(config.limits.body);
+    let body = outbound_body(body, request.framing, allowed, config.limits.body_idle)?;
+    record.receives(body.progress());
+    let outbound = Outbound {
+        method: request.method,
+        authority: &request.authority,
+        path: &request.path,
+        query: &request.query,
+        fields: request.fields,
+        framing: request.framing,
+    };
+    let way = (peer, &route);
+    let outbound = outbound.build(&permit, config, backend, way, record.request_id(), body)?;
+
+    let first_byte = permit.rule().timeout.unwrap_or(backend.settings.first_byte_timeout);
+    let sent = Instant::now();
+    let answer = backend.upstream.send(outbound, first_byte).await;
+    record.backend_took(sent.elapsed());
+    let fit = Fit { personal: identity.is_some(), trailers: request.accepts_trailers };
+    Ok(answer::pass_on(answer?, fit)?)
+}
+
+/// Whom the request's credential proves; `None` when it carries none, or its rule asks for none.
+async fn identify(
+    gate: &Gate,
+    state: &State,
+    rule: Option<&Match<'_>>,
+    request: &Canonical,
+    client: Option<std::net::IpAddr>,
+    record: &mut AccessRecord,
+) -> Result<Option<Arc<Identity>>, Refusal> {
+    if rule.is_some_and(|rule| matches!(rule.rule.requirement, Requirement::Public)) {
+        return Ok(None); // no look-up: a public route answers while the store is down
+    }
+    let Some(found) = state.sources.extract(request)? else { return Ok(None) };
+    let token = match &found.credential {
+        Credential::Token(token) => token,
+        Credential::Client { .. } => return Err(Refusal::ClientCredentials),
+    };
+    let limited = client.filter(|_| state.config.tokens.foreign.is_some());
+    let limit = state.config.limits.unknown_tokens;
+    if limited.is_some_and(|ip| gate.shared.guesses.exhausted(ip, limit, tick::now())) {
+        return Err(Refusal::TooManyUnknown);
+    }
+    let asked = Instant::now();
+    match state.resolver.resolve(token.expose(), unix_ms(record.at())).await {
+        Ok(resolved) => {
+            record.identified(&resolved.identity, resolved.level, resolved.store_time);
+            Ok(Some(resolved.identity))
+        }
+        Err(unresolved) => {
+            record.store_asked(asked.elapsed());
+            if let (Some(ip), Unresolved::Unknown) = (limited, &unresolved) {
+                gate.shared.guesses.count(ip, tick::now());
+            }
+            Err(unresolved.into())
+        }
+    }
+}
+
+/// The canonical target for the log, credentials cut.
+fn logged_target(state: &State, request: &Canonical) -> String {
+    let path = request.path.as_str();
+    match request.query.as_str() {
+        None => path.to_owned(),
+        Some(query) => format!("{path}?{}", state.sources.redact_query(query)),
+    }
+}
+
+/// The body to forward; one that declares itself too large is refused before a byte of it is read.
+fn outbound_body(
+    body: Incoming,
+    framing: Framing,
+    allowed: u64,
+    idle: std::time::Duration,
+) -> Result<RequestBody, Refusal> {
+    match framing {
+        Framing::None | Framing::Length(0) => Ok(RequestBody::Empty),
+        Framing::Length(length) if length > allowed => Err(Refusal::BodyTooLarge),
+        Framing::Length(length) => Ok(RequestBody::streamed(body, Some(length), allowed, idle)),
+        Framing::Streamed => Ok(RequestBody::streamed(body, None, allowed, idle)),
+    }
+}

@@ -8,8 +8,8 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
     header::{
         ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CACHE_CONTROL, CONNECTION,
-        CONTENT_TYPE, COOKIE, EXPECT, IF_MODIFIED_SINCE, IF_NONE_MATCH, ORIGIN, RANGE, REFERER, TE,
-        TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+        CONTENT_TYPE, COOKIE, EXPECT, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, ORIGIN, RANGE,
+        REFERER, TE, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
     },
 };
 
@@ -49,21 +49,15 @@ impl Fence {
     /// A fence around these names.
     #[must_use]
     pub fn new(owned: &[HeaderName]) -> Self {
-        let owned: Vec<String> = owned.iter().map(|name| fold(name.as_str())).collect();
-        let covers =
-            |name: &HeaderName| owned.iter().any(|own| folds_to(name.as_str().as_bytes(), own));
-        let owns_ordinary = ORDINARY.iter().any(covers);
-        Self { owned, owns_ordinary }
+        let owned = owned.iter().map(|name| fold(name.as_str())).collect();
+        let fence = Self { owned, owns_ordinary: false };
+        Self { owns_ordinary: ORDINARY.iter().any(|name| fence.covers(name)), ..fence }
     }
 
     /// Whether a client's field of this name could be taken for an owned one.
     #[must_use]
     pub fn covers(&self, name: &HeaderName) -> bool {
-        self.covers_text(name.as_str().as_bytes())
-    }
-
-    fn covers_text(&self, name: &[u8]) -> bool {
-        self.owned.iter().any(|own| folds_to(name, own))
+        self.owned.iter().any(|own| folds_to(name.as_str().as_bytes(), own))
     }
 
     fn keeps(&self, name: &HeaderName) -> bool {
@@ -98,6 +92,7 @@ pub(super) fn settle(
     };
     // Connection is read on what came in, before anything is removed or set.
     let mut doomed = named_by_connection(fields, fence)?;
+    fields.remove(HOST); // in nearly every request: not worth a place in the list
     doomed.extend(fields.keys().filter(|name| !fence.keeps(name)).cloned());
     for name in doomed {
         fields.remove(name);

@@ -13,7 +13,7 @@ pub(crate) mod percent;
 pub mod query;
 pub(crate) mod refusals;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use http::{HeaderMap, Method, Uri, Version, request::Parts};
 

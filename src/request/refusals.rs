@@ -17,7 +17,7 @@ macro_rules! refusals {
             /// Every variant, in the order of the documentation.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The word of log, metric and body. Stable, snake_case, the same for everyone.
+            /// The word of log, metric and body. Stable, lower case, the same for everyone.
             #[must_use]
             pub const fn reason(self) -> &'static str {
                 match self {

@@ -1,1 +1,15 @@
-//! skeleton
+//! Sockets: accepting, framing, the limits of a connection, and the workers that own them.
+
+mod accept;
+mod bind;
+mod connection;
+pub mod health;
+pub mod local;
+mod tap;
+mod watch;
+mod worker;
+
+pub use self::{
+    bind::{BindError, Bound, Listener, bind, bind_unix},
+    worker::{Command, Crew, WorkerHandle, start},
+};

@@ -7,7 +7,7 @@ use super::{
     authorization::{self, Scheme},
     cookie_pairs,
 };
-use crate::request::{Canonical, percent};
+use crate::request::{Canonical, percent, query::Pair};
 
 /// What one source holds: nothing, one readable credential, or something that is neither.
 type Presented = Result<Option<Credential>, CredentialError>;
@@ -99,7 +99,7 @@ fn parameter<'r>(request: &'r Canonical, name: &str) -> Result<Option<&'r str>, 
     let first = named.next();
     match named.next() {
         Some(_) => Err(CredentialError::Repeated),
-        None => Ok(first.map(|pair| pair.raw_value())),
+        None => Ok(first.map(Pair::raw_value)),
     }
 }
 

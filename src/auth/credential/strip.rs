@@ -7,10 +7,9 @@ use http::{
 
 use super::{Sources, cookie_pairs};
 use crate::request::{
-    Canonical,
     fold::folds_to,
     percent,
-    query::{Pair, pairs},
+    query::{Pair, Query, pairs},
 };
 
 /// What stands in a log where a credential stood.
@@ -18,20 +17,20 @@ const REDACTED: &str = "•••";
 
 impl Sources {
     /// Removes every configured source, its look-alikes in the query and every other credential-shaped field.
-    pub fn strip(&self, request: &mut Canonical) {
-        request.fields.remove(AUTHORIZATION);
-        let shaped = request.fields.keys().filter(|name| {
+    pub fn strip(&self, fields: &mut HeaderMap, query: &mut Query) {
+        fields.remove(AUTHORIZATION);
+        let shaped = fields.keys().filter(|name| {
             let name = name.as_str().as_bytes();
             self.fields.iter().any(|folded| folds_to(name, folded))
         });
         for name in shaped.cloned().collect::<Vec<_>>() {
-            request.fields.remove(name);
+            fields.remove(name);
         }
         if !self.cookies.is_empty() {
-            self.strip_cookies(&mut request.fields);
+            self.strip_cookies(fields);
         }
         if !self.parameters.is_empty() {
-            request.query.retain(|pair| !self.holds_credential(pair));
+            query.retain(|pair| !self.holds_credential(pair));
         }
     }
 

@@ -56,23 +56,31 @@ impl<'a> Permit<'a> {
 }
 
 /// Why a rule refused. Closed and small, because it becomes a metric label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Denial {
     /// No rule is about this request.
+    #[error("no rule permits this request")]
     NoRule,
     /// The rule asks who it is, and nothing was presented.
+    #[error("a credential is needed and none was presented")]
     Unauthenticated,
     /// The rule is `deny`.
+    #[error("this request is denied to everyone")]
     Denied,
     /// A role would let this caller through.
+    #[error("the caller lacks a role that is needed")]
     RoleMissing,
     /// A scope would let this caller through.
+    #[error("the token lacks a scope that is needed")]
     ScopeMissing,
     /// Only the one whom the path names gets through.
+    #[error("this belongs to another caller")]
     NotSelf,
     /// Things of more than one kind are missing.
+    #[error("the caller lacks rights that are needed")]
     Forbidden,
     /// The rule's `until` has come.
+    #[error("access by this rule has ended")]
     RuleExpired,
 }
 

@@ -1,0 +1,89 @@
+//! What an operator sees at the start: what listens, whether backend and store are there, what is
+//! fenced, and what deserves attention.
+
+use std::{fmt::Write as _, io::IsTerminal, time::Duration};
+
+use super::App;
+use crate::{
+    config::{Address, Backend, Server},
+    store::{HealthState, Store},
+    telemetry::log::{Level, event},
+    tick,
+    upstream::Upstream,
+};
+
+/// Longest wait for the store's first connection before the banner says what is known.
+const STORE_WAIT: Duration = Duration::from_millis(500);
+
+/// Prints the start: lines for a person on a terminal, events in a pipe.
+pub(super) async fn print(app: &App, store: &Store) {
+    let generation = app.generation();
+    let config = &generation.config;
+    let say = |label: &str, text: &str| {
+        if std::io::stderr().is_terminal() {
+            eprintln!("{label:<11} {text}");
+        } else {
+            event(Level::Info, label, &[("is", &text)]);
+        }
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let workers = app.workers.len();
+    let file = config.file.display();
+    say("tollgate", &format!("{version} · {file} · {workers} workers"));
+    say("listening", &listening(app));
+    for backend in &config.backends {
+        let line = format!("{}   {}", servers(backend), reachable(backend).await);
+        say(&backend.name, &line);
+    }
+    say("store", &store_line(store).await);
+    let fence: Vec<&str> = config.identity.iter().map(|field| field.name.as_str()).collect();
+    if !fence.is_empty() {
+        let names = fence.join(", ");
+        say("fence", &format!("{names}: removed from every request in every spelling"));
+    }
+    for warning in &config.warnings {
+        say("warning", warning);
+    }
+}
+
+fn listening(app: &App) -> String {
+    let clients: Vec<String> = app.addresses().map(Address::to_string).collect();
+    let mut line = format!("{} (HTTP/1.1, HTTP/2)", clients.join(", "));
+    let (health, admin) = app.side_doors();
+    for (name, door) in [("health", health), ("admin", admin)] {
+        if let Some(address) = door {
+            let _ = write!(line, "   {name} {address}");
+        }
+    }
+    line
+}
+
+fn servers(backend: &Backend) -> String {
+    let servers = backend.servers.iter().map(|server| match server {
+        Server::Tcp { host, port } => format!("http://{host}:{port}"),
+        Server::Unix(path) => format!("unix:{}", path.display()),
+    });
+    servers.collect::<Vec<_>>().join(", ")
+}
+
+async fn reachable(backend: &Backend) -> String {
+    let started = std::time::Instant::now();
+    match Upstream::new(backend.clone(), 1).probe().await {
+        Ok(()) => format!("reachable in {:.1} ms", started.elapsed().as_secs_f64() * 1e3),
+        Err(error) => format!("not reachable yet: {error}"),
+    }
+}
+
+async fn store_line(store: &Store) -> String {
+    let give_up = tick::now() + STORE_WAIT;
+    while store.health().state != HealthState::Up && tick::now() < give_up {
+        tick::sleep(tick::PERIOD).await;
+    }
+    let health = store.health();
+    match health.state {
+        HealthState::Up => format!("{}   {}", health.store, health.facts),
+        HealthState::Down { cause, .. } => {
+            format!("{}   not reachable yet: {cause}; public routes work", health.store)
+        }
+    }
+}

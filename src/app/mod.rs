@@ -1,0 +1,209 @@
+//! The wiring: builds every part once, starts it, reloads it, drains it. The only room that knows
+//! every other.
+
+mod admin;
+mod banner;
+mod control;
+mod reload;
+mod watch;
+
+use std::{
+    collections::HashMap,
+    io,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+    time::SystemTime,
+};
+
+use arc_swap::ArcSwap;
+
+use crate::{
+    auth::{fences::Fences, near::NearCache, resolve::Scheme},
+    config::{Address, Config},
+    gateway::{Generation, Guesses, Shared, reasons},
+    server::{self, BindError, Crew, WorkerHandle},
+    store::{StoreError, StoreOrigin},
+    telemetry::{
+        log::{AccessSink, AccessWriter},
+        metrics::Metrics,
+    },
+    token::keyring::Keyring,
+};
+
+/// Most workers by default: beyond it the kernel's loopback and the backend are the limit.
+const WORKERS_MAX: usize = 8;
+
+/// Descriptors kept for what is neither a client nor an upstream connection: listeners, the store,
+/// logs, epoll.
+const DESCRIPTORS_KEPT: u64 = 128;
+
+/// Why the gateway did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// An address is taken or not ours.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The store could not be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system gave no thread, runtime, signal or randomness.
+    #[error("starting: {0}")]
+    System(#[from] io::Error),
+    /// A worker's thread ended by a fault.
+    #[error("a worker ended; the others were stopped")]
+    WorkerEnded,
+}
+
+/// A gateway that accepts connections.
+pub struct App {
+    shared: Arc<Shared>,
+    crew: Arc<Crew>,
+    workers: Vec<WorkerHandle>,
+    metrics: Metrics,
+    writer: AccessWriter,
+    descriptors: u64,
+    listening: Vec<(Address, Address)>,
+    health: Option<(Address, server::Listener)>,
+    admin: Option<(Address, server::Listener)>,
+    /// The bytes of the configuration's files when it was last read.
+    fingerprint: HashMap<PathBuf, Option<Vec<u8>>>,
+}
+
+impl App {
+    /// Builds everything and begins to accept; [`App::run`] serves health and admin, and stays.
+    ///
+    /// # Errors
+    /// [`AppError`]: nothing is left running.
+    pub fn start(config: Config) -> Result<Self, AppError> {
+        let descriptors = raise_descriptor_limit();
+        let workers = config.workers.unwrap_or_else(default_workers);
+        let mut bound = Vec::with_capacity(config.listen.len());
+        for address in &config.listen {
+            bound.push(server::bind(address, workers)?);
+        }
+        let health = config.health.as_ref().map(bind_one).transpose()?;
+        let admin = config.admin.as_ref().map(bind_admin).transpose()?;
+
+        let fingerprint = reload::fingerprint(&config.sources);
+        let connections_max = connections_max(&config, descriptors);
+        let origin = StoreOrigin::open(&config.store)?;
+        let generation = Generation::new(config, origin, None);
+        let shared = Arc::new(Shared {
+            current: Arc::new(ArcSwap::from_pointee(generation)),
+            draining: AtomicBool::new(false),
+            guesses: Guesses::default(),
+            workers,
+        });
+        let metrics = Metrics::new(reasons());
+        metrics.loaded(SystemTime::now());
+        let dropped = Arc::clone(&metrics.process.access_lines_dropped);
+        let (writer, sink) = AccessWriter::start(dropped)?;
+        let (crew, workers) = start_workers(&shared, &metrics, &sink, workers, connections_max)?;
+
+        let mut listening = Vec::with_capacity(bound.len());
+        for bound in bound {
+            listening.push((bound.address.clone(), bound.actual.clone()));
+            crew.listen(bound);
+        }
+        Ok(Self {
+            shared,
+            crew,
+            workers,
+            metrics,
+            writer,
+            descriptors,
+            listening,
+            health,
+            admin,
+            fingerprint,
+        })
+    }
+
+    /// The addresses that clients reach, with the ports that the kernel chose.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.listening.iter().map(|(_, actual)| actual)
+    }
+
+    /// Where health and admin listen, with the ports that the kernel chose.
+    #[must_use]
+    pub fn side_doors(&self) -> (Option<&Address>, Option<&Address>) {
+        (self.health.as_ref().map(|door| &door.0), self.admin.as_ref().map(|door| &door.0))
+    }
+
+    /// The generation in force.
+    #[must_use]
+    pub fn generation(&self) -> Arc<Generation> {
+        self.shared.current.load_full()
+    }
+}
+
+impl Generation {
+    /// `config` and what is shared by its workers. Identities confirmed under `before` count on where
+    /// nothing that they depend on has changed.
+    fn new(config: Config, origin: StoreOrigin, before: Option<&Self>) -> Self {
+        let kept = before.filter(|before| {
+            before.config.store == config.store
+                && before.config.tokens == config.tokens
+                && before.config.secrets == config.secrets
+        });
+        let near = kept.map_or_else(
+            || NearCache::new(&config.tokens, Arc::new(Fences::new())),
+            |before| before.near.clone(),
+        );
+        let scheme = match &config.tokens.foreign {
+            Some(layout) => Scheme::Foreign(Arc::new(layout.clone())),
+            None => Scheme::Own(Keyring::new(&config.secrets)),
+        };
+        Self { config: Arc::new(config), origin, near, scheme }
+    }
+}
+
+fn start_workers(
+    shared: &Arc<Shared>,
+    metrics: &Metrics,
+    sink: &AccessSink,
+    workers: usize,
+    connections_max: usize,
+) -> io::Result<(Arc<Crew>, Vec<WorkerHandle>)> {
+    let cells = (0..workers).map(|_| metrics.worker()).collect();
+    server::start(shared, cells, sink, connections_max)
+}
+
+fn bind_one(address: &Address) -> Result<(Address, server::Listener), BindError> {
+    let mut bound = server::bind(address, 1)?;
+    let listener = bound.sockets.pop().expect("bind gives as many sockets as asked for");
+    Ok((bound.actual, listener))
+}
+
+/// The admin socket is the operator's alone: mode 0600.
+fn bind_admin(address: &Address) -> Result<(Address, server::Listener), BindError> {
+    match address {
+        Address::Tcp(_) => bind_one(address),
+        Address::Unix(path) => {
+            let fail = |source| BindError { address: address.clone(), source };
+            let listener = server::bind_unix(path, 0o600).map_err(fail)?;
+            Ok((address.clone(), server::Listener::Unix(listener)))
+        }
+    }
+}
+
+/// The cgroup's cores: what the scheduler gives us.
+fn default_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX)
+}
+
+/// Raises the soft limit of open files to the hard one, and returns it.
+fn raise_descriptor_limit() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let limit = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { limit };
+    limit.current.unwrap_or(1 << 20)
+}
+
+/// Each client connection may need an upstream one beside it.
+fn connections_max(config: &Config, descriptors: u64) -> usize {
+    let room = descriptors.saturating_sub(DESCRIPTORS_KEPT) / 2;
+    let room = usize::try_from(room).unwrap_or(usize::MAX).max(1);
+    config.limits.connections.map_or(room, |wanted| wanted.min(room))
+}

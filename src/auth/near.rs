@@ -1,0 +1,358 @@
+//! The near cache: what the store said of a token a moment ago, shared by all workers.
+//!
+//! Invariants: identities are cached, never decisions. An error is never cached. An entry counts
+//! only while its fences and the epoch are where they were before the store was asked, and only for
+//! the configured time from that moment. Concurrent misses share one question.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use moka::{Expiry, future::Cache};
+use uuid::Uuid;
+
+use super::{
+    fences::{Fence, Fences, Mark},
+    unresolved::Unresolved,
+};
+use crate::{
+    config::Tokens,
+    principal::Principal,
+    store::{Store, StoreError},
+};
+
+/// How long a token stays unknown: one that is issued a moment after it was tried works soon.
+const UNKNOWN_LIFE: Duration = Duration::from_secs(1);
+
+/// Unknown tokens have a small space of their own, so that asking for many throws nobody out.
+const UNKNOWN_MAX: u64 = 10_000;
+
+/// Questions until an answer is found that no revocation overtook. A bump needs an acknowledged
+/// write, so that three in a row within one token's look-ups mean a storm, not bad luck.
+const TRIES: usize = 3;
+
+/// A proven caller, with the times of the token that proved it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The caller.
+    pub principal: Principal,
+    /// Milliseconds since the epoch, when the record tells.
+    pub issued_ms: Option<i64>,
+    /// Milliseconds since the epoch; `i64::MAX` never expires. Expired at this instant.
+    pub expires_ms: i64,
+}
+
+/// An identity as the store confirmed it, and what that is worth.
+#[derive(Clone, Debug)]
+pub struct Confirmed {
+    /// Who it is.
+    pub identity: Arc<Identity>,
+    /// When the store was asked.
+    pub(super) asked: Instant,
+    /// Until when this may be used without asking again.
+    pub(super) fresh_until: Instant,
+    pub(super) token: Mark,
+    /// Of a foreign token, which has no principal of ours: the token's again.
+    pub(super) subject: Mark,
+}
+
+impl Confirmed {
+    /// Whether it is fresh and nothing behind it was revoked here.
+    pub(super) fn counts(&self, fences: &Fences, now: Instant) -> bool {
+        now < self.fresh_until && self.unrevoked(fences)
+    }
+
+    fn unrevoked(&self, fences: &Fences) -> bool {
+        fences.holds(self.token) && fences.holds(self.subject)
+    }
+}
+
+/// What a token is cached under. No `Debug`: it holds the token.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum TokenKey {
+    /// The whole text, whose MAC was checked before.
+    Own(Box<str>),
+    /// The SHA-256 of another service's token.
+    Foreign([u8; 32]),
+}
+
+/// The fence's value and the epoch are part of the key: an answer that was overtaken is out of
+/// reach, however late it comes in.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct EntryKey {
+    token: TokenKey,
+    mark: Mark,
+    epoch: u64,
+}
+
+/// A refusal by the store's word, and the marks under which it counts.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub(super) reason: Unresolved,
+    pub(super) token: Mark,
+    pub(super) subject: Option<Mark>,
+}
+
+/// Why a question gave no identity.
+#[derive(Clone, Debug)]
+pub(super) enum Failure {
+    Refused(Refusal),
+    Store(Arc<StoreError>),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+/// What a look-up found, and how far it had to go.
+pub(super) enum Found {
+    Near(Confirmed),
+    Asked(Confirmed),
+    /// The store could not answer, and what it said a short while ago still counts.
+    Grace(Confirmed),
+}
+
+/// Shared by all workers; cheap to clone.
+#[derive(Clone)]
+pub struct NearCache {
+    fences: Arc<Fences>,
+    confirmed: Cache<EntryKey, Confirmed>,
+    unknown: Cache<TokenKey, (Refusal, u64)>,
+    /// The last confirmation of each token, for when the store cannot answer. `None`: no grace.
+    last: Option<Cache<TokenKey, Confirmed>>,
+    ttl: Duration,
+    grace: Duration,
+}
+
+impl std::fmt::Debug for NearCache {
+    /// Without the entries: their keys are tokens.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NearCache({} entries)", self.entries())
+    }
+}
+
+impl NearCache {
+    /// An empty cache as `[tokens]` wants it.
+    #[must_use]
+    pub fn new(config: &Tokens, fences: Arc<Fences>) -> Self {
+        let last = (!config.grace.is_zero()).then(|| {
+            Cache::builder().max_capacity(config.near_entries).time_to_live(config.grace).build()
+        });
+        Self {
+            fences,
+            confirmed: Cache::builder()
+                .max_capacity(config.near_entries)
+                .expire_after(UntilStale)
+                .build(),
+            unknown: Cache::builder().max_capacity(UNKNOWN_MAX).time_to_live(UNKNOWN_LIFE).build(),
+            last,
+            // Nothing tells us yet what changed elsewhere: only the shorter life is true.
+            ttl: config.near_ttl.min(config.near_ttl_without_push),
+            grace: config.grace,
+        }
+    }
+
+    /// The fences that guard this cache.
+    #[must_use]
+    pub fn fences(&self) -> &Fences {
+        &self.fences
+    }
+
+    /// Entries now, about: what is on its way in or out may be missing or counted.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.confirmed.entry_count()
+    }
+
+    /// Does what the cache put off, so that [`entries`](Self::entries) is exact.
+    #[cfg(test)]
+    pub(super) async fn settle(&self) {
+        self.confirmed.run_pending_tasks().await;
+    }
+
+    /// When an answer to a question asked at `asked` stops counting.
+    pub(super) fn fresh_until(&self, asked: Instant) -> Instant {
+        asked + self.ttl
+    }
+
+    /// Finds who `key` proves: near, or by running `ask` with the token's mark. `ask` may run more
+    /// than once, each time after the last has ended.
+    pub(super) async fn find<F: Future<Output = Result<Confirmed, Failure>>>(
+        &self,
+        key: TokenKey,
+        fence: Fence,
+        ask: impl Fn(Mark) -> F,
+    ) -> Result<Found, Failure> {
+        if let Some((refusal, epoch)) = self.unknown.get(&key).await
+            && self.still_refused(&refusal, epoch)
+        {
+            return Err(Failure::Refused(refusal));
+        }
+        let mut entry = self.entry_key(key, fence);
+        if let Some(confirmed) = self.confirmed.get(&entry).await {
+            if confirmed.counts(&self.fences, Instant::now()) {
+                return Ok(Found::Near(confirmed));
+            }
+            self.confirmed.invalidate(&entry).await;
+        }
+        for _ in 0..TRIES {
+            match self.shared_question(&entry, &ask).await {
+                Ok(confirmed) if confirmed.unrevoked(&self.fences) => {
+                    return Ok(Found::Asked(confirmed));
+                }
+                // Revoked while the store was being asked: ask again, under the marks of now.
+                Ok(_) => {
+                    self.confirmed.invalidate(&entry).await;
+                    entry = self.entry_key(entry.token, fence);
+                }
+                Err(Failure::Store(error)) => return self.graced(&entry.token, error).await,
+                Err(refused) => return Err(refused),
+            }
+        }
+        // A question of our own is younger than this request, whatever moves meanwhile.
+        ask(self.fences.mark(fence)).await.map(Found::Asked)
+    }
+
+    fn entry_key(&self, token: TokenKey, fence: Fence) -> EntryKey {
+        EntryKey { token, mark: self.fences.mark(fence), epoch: self.fences.epoch() }
+    }
+
+    fn still_refused(&self, refusal: &Refusal, epoch: u64) -> bool {
+        epoch == self.fences.epoch()
+            && self.fences.holds(refusal.token)
+            && refusal.subject.is_none_or(|mark| self.fences.holds(mark))
+    }
+
+    /// Asks the store, or waits for whoever is asking the same already.
+    async fn shared_question<F: Future<Output = Result<Confirmed, Failure>>>(
+        &self,
+        entry: &EntryKey,
+        ask: &impl Fn(Mark) -> F,
+    ) -> Result<Confirmed, Failure> {
+        let question = async {
+            let answer = ask(entry.mark).await;
+            match &answer {
+                Ok(confirmed) => self.remember(entry, confirmed).await,
+                Err(Failure::Refused(refusal)) => self.remember_refusal(entry, refusal).await,
+                Err(Failure::Store(_)) => {}
+            }
+            answer
+        };
+        self.confirmed
+            .try_get_with_by_ref(entry, question)
+            .await
+            .map_err(|failure| Failure::clone(&failure))
+    }
+
+    async fn remember(&self, entry: &EntryKey, confirmed: &Confirmed) {
+        if let Some(last) = &self.last {
+            last.insert(entry.token.clone(), confirmed.clone()).await;
+        }
+    }
+
+    /// With a grace, a refusal also moves the fences of what it was about: an older confirmation
+    /// must not come back when the store goes away.
+    async fn remember_refusal(&self, entry: &EntryKey, refusal: &Refusal) {
+        let mut refusal = refusal.clone();
+        if self.last.is_some() {
+            refusal.token = self.fences.bump_from(refusal.token);
+            refusal.subject = refusal.subject.map(|mark| self.fences.bump_from(mark));
+        }
+        self.unknown.insert(entry.token.clone(), (refusal, entry.epoch)).await;
+    }
+
+    /// The store could not answer: what it said of this token less than `grace` ago still counts,
+    /// unless it was revoked here since.
+    async fn graced(&self, key: &TokenKey, error: Arc<StoreError>) -> Result<Found, Failure> {
+        let answered = matches!(*error, StoreError::BadRecord { .. });
+        if let Some(last) = &self.last
+            && !answered
+            && let Some(confirmed) = last.get(key).await
+            && confirmed.asked.elapsed() < self.grace
+            && confirmed.unrevoked(&self.fences)
+        {
+            return Ok(Found::Grace(confirmed));
+        }
+        Err(Failure::Store(error))
+    }
+
+    /// Revokes the token `id` in `store`, then makes every cached answer about it worthless, before
+    /// it returns. `false` when there was no such token.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it is not certain that the token is gone; safe to repeat.
+    pub async fn revoke(&self, store: &Store, id: Uuid) -> Result<bool, StoreError> {
+        let _bump = self.bump_at_end(self.fences.of_token(id));
+        store.revoke(id).await
+    }
+
+    /// Ends all tokens of `subject`, as [`revoke`](Self::revoke) ends one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it is not certain that they are ended; safe to repeat.
+    pub async fn revoke_all(&self, store: &Store, subject: &str) -> Result<bool, StoreError> {
+        let _bump = self.bump_at_end(self.fences.of_subject(subject));
+        store.revoke_all(subject).await
+    }
+
+    /// Lets `subject` in or shuts it out, and makes every cached answer about it worthless.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it is not certain that the state is kept; safe to repeat.
+    pub async fn set_active(
+        &self,
+        store: &Store,
+        subject: &str,
+        active: bool,
+    ) -> Result<bool, StoreError> {
+        let _bump = self.bump_at_end(self.fences.of_subject(subject));
+        store.set_active(subject, active).await
+    }
+
+    /// Bumps when dropped: after the store's acknowledgement and before ours, and also when the
+    /// store failed or nobody waits any more, since the write may have happened all the same.
+    fn bump_at_end(&self, fence: Fence) -> BumpAtEnd<'_> {
+        BumpAtEnd { fences: &self.fences, fence }
+    }
+}
+
+struct BumpAtEnd<'a> {
+    fences: &'a Fences,
+    fence: Fence,
+}
+
+impl Drop for BumpAtEnd<'_> {
+    fn drop(&mut self) {
+        self.fences.bump(self.fence);
+    }
+}
+
+/// Drops an entry when it stops counting.
+struct UntilStale;
+
+impl Expiry<EntryKey, Confirmed> for UntilStale {
+    fn expire_after_create(
+        &self,
+        _: &EntryKey,
+        value: &Confirmed,
+        at: Instant,
+    ) -> Option<Duration> {
+        Some(value.fresh_until.saturating_duration_since(at))
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &EntryKey,
+        value: &Confirmed,
+        at: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(value.fresh_until.saturating_duration_since(at))
+    }
+}

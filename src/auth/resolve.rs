@@ -1,0 +1,329 @@
+//! From a token's text to the caller it proves: forged, damaged and expired ones are refused here
+//! without asking anyone, then this worker's hot level, the near cache and the store are tried.
+//!
+//! Invariant: expiry is judged on every use, whatever was cached; and a store that cannot answer is
+//! [`Unresolved::StoreUnavailable`], never a refusal of the token.
+
+use std::{
+    cell::RefCell,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use sha2::{Digest as _, Sha256};
+
+pub use super::unresolved::Unresolved;
+use super::{
+    fences::{Fences, Mark},
+    hot::HotLevel,
+    near::{Confirmed, Failure, Found, Identity, NearCache, Refusal, TokenKey},
+};
+use crate::{
+    config::Foreign,
+    principal::{Principal, PrincipalKind},
+    store::{Store, StoreError, foreign::ForeignFound},
+    token::{
+        keyring::{Keyring, Verified},
+        record::TokenRecord,
+        ttl::NEVER_MS,
+    },
+};
+
+/// Lengths of another service's tokens. Shorter ones could be guessed, longer ones cost every
+/// request a hash over what no service issues.
+const FOREIGN_LENGTH: std::ops::RangeInclusive<usize> = 16..=4096;
+
+/// How far a look-up had to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// This worker's own memory.
+    Hot,
+    /// The cache all workers share.
+    Near,
+    /// The store was asked (by us, or by another request for the same token just now).
+    Store,
+    /// The store could not answer, and its last word is young enough.
+    Grace,
+}
+
+impl Level {
+    /// The word for the log and the metric.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Hot => "hot",
+            Self::Near => "near",
+            Self::Store => "store",
+            Self::Grace => "grace",
+        }
+    }
+}
+
+/// A proven caller.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// Who it is.
+    pub identity: Arc<Identity>,
+    /// Where that was known.
+    pub level: Level,
+    /// How long the store (or whoever asked it) let us wait.
+    pub store_time: Duration,
+}
+
+impl From<Failure> for Unresolved {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(refusal) => refusal.reason,
+            Failure::Store(error) => match *error {
+                StoreError::BadRecord { .. } => Self::StoreBadRecord(error),
+                StoreError::TimedOut { .. }
+                | StoreError::Unreachable { .. }
+                | StoreError::Failed { .. } => Self::StoreUnavailable(error),
+            },
+        }
+    }
+}
+
+/// What one worker's resolver did. Written by that worker alone, read by the metrics of another.
+#[derive(Debug, Default)]
+pub struct ResolveCounts {
+    levels: [AtomicU64; 4],
+    refusals: [AtomicU64; 9],
+}
+
+impl ResolveCounts {
+    /// Tokens resolved at `level`.
+    #[must_use]
+    pub fn resolved(&self, level: Level) -> u64 {
+        self.levels[level as usize].load(Relaxed)
+    }
+
+    /// Tokens that proved nobody, in the order of [`Unresolved::ALL`].
+    #[must_use]
+    pub fn refused(&self) -> [u64; 9] {
+        std::array::from_fn(|index| self.refusals[index].load(Relaxed))
+    }
+
+    fn count(&self, outcome: &Result<Resolved, Unresolved>) {
+        let counter = match outcome {
+            Ok(resolved) => &self.levels[resolved.level as usize],
+            Err(why) => &self.refusals[why.index()],
+        };
+        // One writer: a load and a store do, and cost a fraction of an atomic addition.
+        counter.store(counter.load(Relaxed) + 1, Relaxed);
+    }
+}
+
+/// Which tokens there are: ours, or another service's.
+#[derive(Clone, Debug)]
+pub enum Scheme {
+    /// Texts that the keyring verifies, and records of ours.
+    Own(Keyring),
+    /// Texts of another service, and records in its layout.
+    Foreign(Arc<Foreign>),
+}
+
+/// One worker's way from a text to a caller.
+pub struct Resolver {
+    scheme: Scheme,
+    near: NearCache,
+    store: Store,
+    hot: RefCell<HotLevel>,
+    counts: Arc<ResolveCounts>,
+}
+
+impl std::fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resolver").field("scheme", &self.scheme).finish_non_exhaustive()
+    }
+}
+
+impl Resolver {
+    /// A resolver of this worker's own. `near` is shared, `store` is this worker's.
+    #[must_use]
+    pub fn new(scheme: Scheme, near: NearCache, store: Store) -> Self {
+        let hot = RefCell::new(HotLevel::new());
+        Self { scheme, near, store, hot, counts: Arc::default() }
+    }
+
+    /// What this resolver did so far.
+    #[must_use]
+    pub fn counts(&self) -> &Arc<ResolveCounts> {
+        &self.counts
+    }
+
+    /// The store this resolver asks.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The near cache this resolver shares.
+    #[must_use]
+    pub fn near(&self) -> &NearCache {
+        &self.near
+    }
+
+    /// Finds out whom `token` proves at `now_ms` (milliseconds since the epoch).
+    ///
+    /// Dropping this future leaves nothing half done: it only reads.
+    ///
+    /// # Errors
+    ///
+    /// [`Unresolved`] says whether the token is bad (401) or could not be checked (503).
+    pub async fn resolve(&self, token: &str, now_ms: i64) -> Result<Resolved, Unresolved> {
+        let outcome = match self.hot(token) {
+            Some(identity) => {
+                Ok(Resolved { identity, level: Level::Hot, store_time: Duration::ZERO })
+            }
+            None => self.look_up(token, now_ms).await,
+        };
+        let outcome = outcome.and_then(|resolved| {
+            let expired = resolved.identity.expires_ms <= now_ms;
+            if expired { Err(Unresolved::Expired) } else { Ok(resolved) }
+        });
+        self.counts.count(&outcome);
+        outcome
+    }
+
+    fn hot(&self, token: &str) -> Option<Arc<Identity>> {
+        self.hot.borrow().get(token, self.fences(), Instant::now())
+    }
+
+    fn fences(&self) -> &Fences {
+        self.near.fences()
+    }
+
+    async fn look_up(&self, token: &str, now_ms: i64) -> Result<Resolved, Unresolved> {
+        let started = Instant::now();
+        // Before the near cache is asked: what it finds was read in this epoch or a later one.
+        let epoch = self.fences().epoch();
+        let found = match &self.scheme {
+            Scheme::Own(keyring) => self.own(token, keyring.verify(token)?, now_ms).await,
+            Scheme::Foreign(layout) => self.foreign(token, layout).await,
+        };
+        let (confirmed, level) = match found {
+            Ok(Found::Near(confirmed)) => (confirmed, Level::Near),
+            Ok(Found::Asked(confirmed)) => (confirmed, Level::Store),
+            Ok(Found::Grace(confirmed)) => (confirmed, Level::Grace),
+            Err(why) => {
+                self.hot.borrow_mut().forget(token);
+                return Err(why);
+            }
+        };
+        let store_time = match level {
+            Level::Hot | Level::Near => Duration::ZERO,
+            Level::Store | Level::Grace => started.elapsed(),
+        };
+        if level != Level::Grace {
+            self.hot.borrow_mut().put(token, &confirmed, epoch);
+        }
+        Ok(Resolved { identity: confirmed.identity, level, store_time })
+    }
+
+    /// A token of ours whose MAC is right.
+    async fn own(&self, token: &str, verified: Verified, now_ms: i64) -> Result<Found, Unresolved> {
+        if verified.expires_ms <= now_ms {
+            return Err(Unresolved::Expired);
+        }
+        let key = TokenKey::Own(token.into());
+        let fence = self.fences().of_token(verified.id);
+        let ask = |mark| self.ask_own(verified, mark);
+        Ok(self.near.find(key, fence, ask).await?)
+    }
+
+    /// Reads the record, then its principal: in this order a token issued between two readings is
+    /// never compared with a principal older than itself.
+    async fn ask_own(&self, verified: Verified, token: Mark) -> Result<Confirmed, Failure> {
+        let refused = |reason, subject| Failure::Refused(Refusal { reason, token, subject });
+        let asked = Instant::now();
+        let Some(record) = self.store.token(verified.id).await? else {
+            return Err(refused(Unresolved::Unknown, None));
+        };
+        let subject = self.fences().mark(self.fences().of_subject(&record.subject));
+        let state = self.store.principal(&record.subject).await?;
+        let wrong = match state {
+            None => Some(Unresolved::PrincipalMissing),
+            Some(state) if !state.active => Some(Unresolved::PrincipalInactive),
+            Some(state) if state.generation != record.generation => Some(Unresolved::Revoked),
+            Some(_) => None,
+        };
+        match wrong {
+            Some(reason) => Err(refused(reason, Some(subject))),
+            None => Ok(Confirmed {
+                identity: Arc::new(identity(record, verified.expires_ms)),
+                asked,
+                fresh_until: self.near.fresh_until(asked),
+                token,
+                subject,
+            }),
+        }
+    }
+
+    /// A token of another service: one question, and no principal of ours behind it.
+    async fn foreign(&self, token: &str, layout: &Foreign) -> Result<Found, Unresolved> {
+        if !is_foreign_token(token) {
+            return Err(Unresolved::Malformed);
+        }
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        let fence = self.fences().of_foreign(&digest);
+        let ask = async |mark: Mark| {
+            let asked = Instant::now();
+            match self.store.foreign(token, layout).await? {
+                Some(found) => Ok(Confirmed {
+                    identity: Arc::new(foreign_identity(found)),
+                    asked,
+                    fresh_until: self.near.fresh_until(asked),
+                    token: mark,
+                    subject: mark,
+                }),
+                None => {
+                    let reason = Unresolved::Unknown;
+                    Err(Failure::Refused(Refusal { reason, token: mark, subject: None }))
+                }
+            }
+        };
+        Ok(self.near.find(TokenKey::Foreign(digest), fence, ask).await?)
+    }
+}
+
+/// `[A-Za-z0-9._~+/=-]{16,4096}`: what RFC 6750 lets a bearer token hold, and nothing that a key of
+/// the store could be bent with.
+fn is_foreign_token(token: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._~+/=-".contains(&byte);
+    FOREIGN_LENGTH.contains(&token.len()) && token.bytes().all(allowed)
+}
+
+/// The text's expiry is signed and the record's is not: the earlier of both counts.
+fn identity(record: TokenRecord, expires_ms: i64) -> Identity {
+    Identity {
+        issued_ms: Some(record.issued_ms),
+        expires_ms: record.expires_ms.min(expires_ms),
+        principal: Principal {
+            kind: PrincipalKind::User,
+            id: record.subject,
+            name: record.name,
+            email: record.email,
+            roles: record.roles,
+            scopes: record.scopes,
+        },
+    }
+}
+
+fn foreign_identity(found: ForeignFound) -> Identity {
+    Identity {
+        issued_ms: None,
+        expires_ms: found.expires_ms.unwrap_or(NEVER_MS),
+        principal: Principal {
+            kind: PrincipalKind::User,
+            id: found.subject,
+            name: found.name,
+            email: found.email,
+            roles: found.roles,
+            scopes: found.scopes,
+        },
+    }
+}

@@ -1,0 +1,270 @@
+//! The access record: one line and one count per request, written on drop, so that a client that
+//! hangs up is recorded too. It holds no credential: its target has them cut.
+
+use std::{
+    io::Write,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+
+use super::{Gate, Peer, State};
+use crate::{
+    auth::{near::Identity, resolve::Level},
+    config::AccessLog,
+    policy::Denial,
+    telemetry::{
+        instant::{rfc3339_ms, unix_ms},
+        metrics::Decision,
+    },
+    upstream::Progress,
+};
+
+/// What is known of a request so far.
+pub struct AccessRecord {
+    gate: Rc<Gate>,
+    state: Rc<State>,
+    peer: Rc<Peer>,
+    at: SystemTime,
+    started: Instant,
+    method: Method,
+    /// The canonical target with credentials cut; empty for a request without a canonical form.
+    target: String,
+    request_id: HeaderValue,
+    trace_id: Option<String>,
+    client: Option<String>,
+    rule: Option<usize>,
+    identity: Option<Arc<Identity>>,
+    level: Option<Level>,
+    store: Duration,
+    backend: Option<Duration>,
+    received: Option<Rc<Progress>>,
+    sent: u64,
+    status: u16,
+    decision: Decision,
+    reason: &'static str,
+    waived: Option<Denial>,
+    complete: bool,
+}
+
+impl AccessRecord {
+    /// Begins the record of a request whose head has just arrived.
+    pub(super) fn begin(
+        gate: &Rc<Gate>,
+        state: &Rc<State>,
+        peer: &Rc<Peer>,
+        method: &Method,
+        fields: &HeaderMap,
+    ) -> Box<Self> {
+        let at = SystemTime::now();
+        Box::new(Self {
+            gate: Rc::clone(gate),
+            state: Rc::clone(state),
+            peer: Rc::clone(peer),
+            started: Instant::now(),
+            method: method.clone(),
+            target: String::new(),
+            request_id: gate.ids.next(unix_ms(at)),
+            at,
+            trace_id: state.logs().then(|| trace_id(fields)).flatten(),
+            client: None,
+            rule: None,
+            identity: None,
+            level: None,
+            store: Duration::ZERO,
+            backend: None,
+            received: None,
+            sent: 0,
+            status: 0,
+            decision: Decision::Error,
+            reason: "client_gone",
+            waived: None,
+            complete: false,
+        })
+    }
+
+    pub(super) fn request_id(&self) -> &HeaderValue {
+        &self.request_id
+    }
+
+    /// When the request arrived; what the decision and expiries are judged by.
+    pub(super) fn at(&self) -> SystemTime {
+        self.at
+    }
+
+    pub(super) fn target(&mut self, target: String) {
+        self.target = target;
+    }
+
+    /// The client's address behind trusted proxies, when it is another than the peer's.
+    pub(super) fn client(&mut self, client: Option<String>) {
+        self.client = client;
+    }
+
+    pub(super) fn rule(&mut self, index: Option<usize>) {
+        self.rule = index;
+    }
+
+    pub(super) fn identified(&mut self, identity: &Arc<Identity>, level: Level, store: Duration) {
+        self.identity = Some(Arc::clone(identity));
+        self.level = Some(level);
+        self.store = store;
+        self.gate.metrics.lookup(level as usize);
+    }
+
+    pub(super) fn store_asked(&mut self, took: Duration) {
+        self.store = took;
+    }
+
+    pub(super) fn waived(&mut self, waived: Option<Denial>) {
+        self.waived = waived;
+    }
+
+    pub(super) fn receives(&mut self, body: Option<Rc<Progress>>) {
+        self.received = body;
+    }
+
+    pub(super) fn backend_took(&mut self, took: Duration) {
+        self.backend = Some(took);
+    }
+
+    /// The head of an answer has been chosen.
+    pub(super) fn answered(
+        &mut self,
+        status: StatusCode,
+        decision: Decision,
+        reason: &'static str,
+    ) {
+        self.status = status.as_u16();
+        self.decision = decision;
+        self.reason = reason;
+    }
+
+    /// Counts bytes of the answer's body.
+    pub fn sent(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+    }
+
+    /// The answer has gone out whole.
+    pub fn complete(&mut self) {
+        self.complete = true;
+    }
+
+    /// The backend's body ended early, and the client saw the cut.
+    pub fn cut(&mut self) {
+        self.decision = Decision::Error;
+        self.reason = "backend_cut";
+        self.complete = true;
+    }
+}
+
+impl Drop for AccessRecord {
+    fn drop(&mut self) {
+        if !self.complete {
+            (self.decision, self.reason) = (Decision::Error, "client_gone");
+        }
+        let took = self.started.elapsed();
+        self.gate.metrics.request(self.decision, self.reason, self.status, took);
+        if let Some(denial) = self.waived {
+            self.gate.metrics.would_deny(denial.reason());
+        }
+        match self.state.config.log {
+            AccessLog::Off => (),
+            AccessLog::Json => self.gate.access.borrow_mut().line(|out| self.json(out, took)),
+            AccessLog::Text => self.gate.access.borrow_mut().line(|out| self.text(out, took)),
+        }
+    }
+}
+
+impl AccessRecord {
+    fn rule_name(&self) -> Option<&str> {
+        self.rule.map(|index| self.state.config.rules.rules()[index].name.as_str())
+    }
+
+    fn principal(&self) -> Option<&str> {
+        self.identity.as_ref().map(|identity| identity.principal.id.as_str())
+    }
+
+    fn client_text(&self) -> &str {
+        self.client.as_deref().unwrap_or_else(|| self.peer.text())
+    }
+
+    fn json(&self, out: &mut Vec<u8>, took: Duration) {
+        let text = |out: &mut Vec<u8>, name: &str, value: Option<&str>| {
+            let _ = write!(out, ",\"{name}\":");
+            // Writing to a Vec cannot fail, and a &str is always JSON.
+            let _ = serde_json::to_writer(&mut *out, &value);
+        };
+        let _ = write!(out, "{{\"ts\":\"{}\"", rfc3339_ms(unix_ms(self.at)));
+        let _ = write!(out, ",\"status\":{}", self.status);
+        text(out, "method", Some(self.method.as_str()));
+        text(out, "path", (!self.target.is_empty()).then_some(self.target.as_str()));
+        text(out, "rule", self.rule_name());
+        text(out, "reason", Some(self.reason));
+        text(out, "principal", self.principal());
+        text(out, "client", Some(self.client_text()));
+        text(out, "request_id", self.request_id.to_str().ok());
+        text(out, "trace_id", self.trace_id.as_deref());
+        let _ = write!(out, ",\"ms\":{:.3}", ms(took));
+        let _ = write!(out, ",\"store_ms\":{:.3}", ms(self.store));
+        match self.backend {
+            Some(backend) => write!(out, ",\"backend_ms\":{:.3}", ms(backend)),
+            None => write!(out, ",\"backend_ms\":null"),
+        }
+        .ok();
+        text(out, "cache", self.level.map(Level::label));
+        let received = self.received.as_ref().map_or(0, |body| body.bytes());
+        let _ = write!(out, ",\"bytes_in\":{received},\"bytes_out\":{}", self.sent);
+        if let Some(denial) = self.waived {
+            text(out, "would_deny", Some(denial.reason()));
+        }
+        out.push(b'}');
+    }
+
+    fn text(&self, out: &mut Vec<u8>, took: Duration) {
+        let at = rfc3339_ms(unix_ms(self.at));
+        let target = if self.target.is_empty() { "-" } else { &self.target };
+        let who = if self.reason == "ok" {
+            format!("{}  {}", "ok", self.principal().unwrap_or("-"))
+        } else {
+            self.reason.to_owned()
+        };
+        let _ = write!(
+            out,
+            "{}  {:3}  {:<6} {:<28} {:>8.1} ms  {:<24} {}",
+            &at[11..23],
+            self.status,
+            self.method.as_str(),
+            target,
+            ms(took),
+            who,
+            self.client_text(),
+        );
+        if let Some(level) = self.level {
+            let _ = write!(out, "   {} {:.1}", level.label(), ms(self.store));
+        }
+        if let Some(backend) = self.backend {
+            let _ = write!(out, "  backend {:.1}", ms(backend));
+        }
+        if let Some(denial) = self.waived {
+            let _ = write!(out, "  audit: would be {}", denial.reason());
+        }
+    }
+}
+
+fn ms(span: Duration) -> f64 {
+    span.as_secs_f64() * 1e3
+}
+
+/// The trace that a request belongs to (W3C Trace Context 3.2.2.3): 32 lower-case hex digits, not all
+/// zero. Anything else is no trace; the field itself is forwarded as it came.
+fn trace_id(fields: &HeaderMap) -> Option<String> {
+    let parent = fields.get("traceparent")?.to_str().ok()?;
+    let trace = parent.split('-').nth(1)?;
+    let hex = trace.len() == 32
+        && trace.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        && trace.bytes().any(|byte| byte != b'0');
+    hex.then(|| trace.to_owned())
+}

@@ -1,0 +1,137 @@
+//! The backend's answer on its way to the client: what concerned our hop is removed, what a shared
+//! cache must know is said.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
+    header::{
+        CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VARY,
+    },
+};
+
+use super::body::Body;
+use crate::upstream::{ResponseBody, UpstreamError};
+
+/// Fields of one connection (RFC 9110 7.6.1), and `Proxy-Status`, which is ours to say.
+const REMOVED: [HeaderName; 9] = [
+    CONNECTION,
+    TRANSFER_ENCODING,
+    TE,
+    UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("proxy-authenticate"),
+    HeaderName::from_static("proxy-authentication-info"),
+    HeaderName::from_static("proxy-status"),
+];
+
+/// What the answer must fit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fit {
+    /// A credential was used: the answer is this caller's.
+    pub(super) personal: bool,
+    /// The client said `TE: trailers`.
+    pub(super) trailers: bool,
+}
+
+/// The answer as the client gets it.
+///
+/// # Errors
+/// [`UpstreamError::BadResponse`] for a 101: we asked for no upgrade, so whatever follows is no HTTP.
+pub(super) fn pass_on(
+    answer: Response<ResponseBody>,
+    fit: Fit,
+) -> Result<Response<Body>, UpstreamError> {
+    let (mut head, body) = answer.into_parts();
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(UpstreamError::BadResponse);
+    }
+    head.version = Version::HTTP_11;
+    head.extensions.clear();
+    strip_hop_by_hop(&mut head.headers);
+    if !fit.trailers {
+        head.headers.remove(TRAILER);
+    }
+    if fit.personal {
+        keep_private(&mut head.headers);
+    }
+    Ok(Response::from_parts(head, Body::upstream(body)))
+}
+
+fn strip_hop_by_hop(fields: &mut HeaderMap) {
+    if fields.contains_key(CONNECTION) {
+        let lines = fields.get_all(CONNECTION).iter();
+        let named: Vec<HeaderName> = lines
+            .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+            .collect();
+        for name in named {
+            fields.remove(name);
+        }
+    }
+    if fields.contains_key(TRANSFER_ENCODING) {
+        fields.remove(CONTENT_LENGTH); // RFC 9112 6.3: the coding governs, the length is void
+    }
+    for name in &REMOVED {
+        fields.remove(name);
+    }
+}
+
+/// A shared cache may not give one caller's answer to another (RFC 9111 5.2.2.7, RFC 9110 12.5.5).
+fn keep_private(fields: &mut HeaderMap) {
+    let stricter = fields.get_all(CACHE_CONTROL).iter().any(|line| {
+        line.as_bytes().split(|byte| *byte == b',').any(|directive| {
+            let directive = directive.trim_ascii();
+            directive.eq_ignore_ascii_case(b"private")
+                || directive.eq_ignore_ascii_case(b"no-store")
+        })
+    });
+    if !stricter {
+        fields.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+    }
+    fields.append(VARY, HeaderValue::from_static("Authorization"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(lines: &[(&'static str, &'static str)], act: fn(&mut HeaderMap)) -> Vec<String> {
+        let mut fields = HeaderMap::new();
+        for (name, value) in lines {
+            fields.append(*name, HeaderValue::from_static(value));
+        }
+        act(&mut fields);
+        let mut left: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        left.sort();
+        left
+    }
+
+    #[test]
+    fn names_on_a_second_connection_line_are_removed_too() {
+        let lines = [
+            ("connection", "close"),
+            ("connection", "X-Hop, keep-alive"),
+            ("x-hop", "1"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "7"),
+            ("proxy-status", "forged"),
+            ("x-end", "2"),
+        ];
+        assert_eq!(after(&lines, strip_hop_by_hop), ["x-end: 2"]);
+    }
+
+    #[test]
+    fn a_personal_answer_is_private_unless_the_backend_is_stricter() {
+        assert_eq!(
+            after(&[("cache-control", "public, max-age=60")], keep_private),
+            ["cache-control: private", "vary: Authorization"]
+        );
+        assert_eq!(
+            after(&[("cache-control", "max-age=0, No-Store")], keep_private),
+            ["cache-control: max-age=0, No-Store", "vary: Authorization"]
+        );
+    }
+}

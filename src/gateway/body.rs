@@ -1,0 +1,114 @@
+//! The body of an answer: none, a short text of ours, or the backend's stream. It carries the access
+//! record, which is written when the last byte has gone or the client has.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::access::AccessRecord;
+use crate::upstream::{ResponseBody, ResponseCut};
+
+/// What we answer with.
+pub struct Body {
+    content: Content,
+    record: Option<Box<AccessRecord>>,
+}
+
+enum Content {
+    Text(Option<Bytes>),
+    Upstream(ResponseBody),
+}
+
+impl Body {
+    /// No bytes.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { content: Content::Text(None), record: None }
+    }
+
+    /// A short text.
+    #[must_use]
+    pub fn full(text: impl Into<Bytes>) -> Self {
+        Self { content: Content::Text(Some(text.into())), record: None }
+    }
+
+    /// The backend's stream.
+    #[must_use]
+    pub fn upstream(body: ResponseBody) -> Self {
+        Self { content: Content::Upstream(body), record: None }
+    }
+
+    /// Hands the record over; it is finished when this body is.
+    #[must_use]
+    pub fn recorded(mut self, record: Box<AccessRecord>) -> Self {
+        self.record = Some(record);
+        self
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = ResponseCut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseCut>>> {
+        let this = &mut *self;
+        let polled = match &mut this.content {
+            Content::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Content::Upstream(body) => Pin::new(body).poll_frame(cx),
+        };
+        if let Some(record) = &mut this.record
+            && let Poll::Ready(frame) = &polled
+        {
+            match frame {
+                Some(Ok(frame)) => {
+                    record.sent(frame.data_ref().map_or(0, Bytes::len));
+                    if this.content.is_end_stream() {
+                        record.complete();
+                    }
+                }
+                Some(Err(_)) => record.cut(),
+                None => record.complete(),
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.content.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Text(text) => {
+                SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
+            }
+            Content::Upstream(body) => body.size_hint(),
+        }
+    }
+}
+
+impl Content {
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_none(),
+            Self::Upstream(body) => body.is_end_stream(),
+        }
+    }
+}
+
+impl Drop for Body {
+    /// A body that has nothing to say (or must not, for HEAD) is never polled, and yet was complete.
+    fn drop(&mut self) {
+        let complete = matches!(self.content, Content::Text(_)) || self.content.is_end_stream();
+        if complete && let Some(record) = &mut self.record {
+            record.complete();
+        }
+    }
+}

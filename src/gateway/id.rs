@@ -1,0 +1,54 @@
+//! Request ids: 26 characters that sort by time and never repeat, in the manner of a ULID.
+
+use std::cell::Cell;
+
+use http::HeaderValue;
+
+/// Crockford's base 32: no letter that looks like a digit.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// One worker's ids: 48 bits of time, 48 of chance fixed at start, 32 of a counter.
+#[derive(Debug)]
+pub struct RequestIds {
+    chance: u64,
+    count: Cell<u32>,
+}
+
+impl RequestIds {
+    /// A generator of its own; two never share their `chance`.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub fn new() -> Result<Self, getrandom::Error> {
+        Ok(Self { chance: getrandom::u64()? & 0xffff_ffff_ffff, count: Cell::new(0) })
+    }
+
+    /// The next id, at `unix_ms`.
+    pub fn next(&self, unix_ms: i64) -> HeaderValue {
+        let count = self.count.get();
+        self.count.set(count.wrapping_add(1));
+        let value = (u128::from(unix_ms.cast_unsigned() & 0xffff_ffff_ffff) << 80)
+            | (u128::from(self.chance) << 32)
+            | u128::from(count);
+        let mut text = [0_u8; 26];
+        for (place, byte) in text.iter_mut().rev().enumerate() {
+            *byte = ALPHABET[(value >> (5 * place)) as usize & 31];
+        }
+        HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("-"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_time_and_never_repeat() {
+        let ids = RequestIds::new().unwrap();
+        let (first, second) = (ids.next(1_700_000_000_000), ids.next(1_700_000_000_000));
+        let later = ids.next(1_700_000_000_001);
+        assert!(first.as_bytes() < second.as_bytes() && second.as_bytes() < later.as_bytes());
+        assert_eq!(first.len(), 26);
+        assert_ne!(first, RequestIds::new().unwrap().next(1_700_000_000_000));
+    }
+}

@@ -1,0 +1,206 @@
+//! The head that the backend receives, built from the canonical request and a permit (law 2): fields
+//! of the client are what canonical reading left, credentials are cut, and ours are set last.
+
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Uri,
+    header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
+    uri::PathAndQuery,
+};
+
+use super::{
+    Refusal,
+    peer::{Peer, Route},
+    state::Backend,
+};
+use crate::{
+    config::{Config, HostField, IdentityField, Piece},
+    policy::Permit,
+    principal::Principal,
+    request::{Framing, authority::Authority, path::CanonicalPath, query::Query},
+    upstream::RequestBody,
+};
+
+/// Largest sum of identity field values, bytes: common backends take 8 KiB of head in all.
+const IDENTITY_BYTES_MAX: usize = 4096;
+
+/// A canonical request whose credentials have been cut, ready to be sent.
+pub(super) struct Outbound<'a> {
+    pub(super) method: Method,
+    pub(super) authority: &'a Authority,
+    pub(super) path: &'a CanonicalPath,
+    pub(super) query: &'a Query,
+    pub(super) fields: HeaderMap,
+    pub(super) framing: Framing,
+}
+
+impl Outbound<'_> {
+    /// The request as it goes on the wire.
+    pub(super) fn build(
+        self,
+        permit: &Permit<'_>,
+        config: &Config,
+        backend: &Backend,
+        (peer, route): (&Peer, &Route),
+        request_id: &HeaderValue,
+        body: RequestBody,
+    ) -> Result<Request<RequestBody>, Refusal> {
+        let authority = HeaderValue::try_from(self.authority.as_str())
+            .unwrap_or_else(|_| HeaderValue::from_static("invalid"));
+        let mut fields = self.fields;
+        route.rebuild(&mut fields, peer, &authority);
+        set_identity(&mut fields, &config.identity, permit.principal())?;
+        fields.insert("x-request-id", request_id.clone());
+        match self.framing {
+            Framing::None => None,
+            Framing::Length(length) => fields.insert(CONTENT_LENGTH, HeaderValue::from(length)),
+            // hyper drops a streamed body on GET unless the head says how it is delimited.
+            Framing::Streamed => {
+                fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))
+            }
+        };
+        let host = match backend.settings.host {
+            HostField::Client => authority,
+            HostField::Backend => backend.host.clone(),
+        };
+        fields.insert(HOST, host);
+
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = target(self.path, self.query, config, backend)?;
+        *request.headers_mut() = fields;
+        Ok(request)
+    }
+}
+
+/// The request target: the judged path, less the backend's prefix, and the query.
+fn target(
+    path: &CanonicalPath,
+    query: &Query,
+    config: &Config,
+    backend: &Backend,
+) -> Result<Uri, Refusal> {
+    let stripped = match &backend.strip {
+        None => None,
+        Some(prefix) => match path.strip_prefix(prefix, &config.paths) {
+            Some(Ok(rest)) => Some(rest),
+            Some(Err(_)) | None => return Err(Refusal::StrippedPath),
+        },
+    };
+    let path = stripped.as_ref().unwrap_or(path).as_str();
+    let mut target = String::with_capacity(path.len() + 1 + query.as_str().map_or(0, str::len));
+    target.push_str(path);
+    if let Some(query) = query.as_str() {
+        target.push('?');
+        target.push_str(query);
+    }
+    let target = PathAndQuery::from_maybe_shared(bytes::Bytes::from(target));
+    target.map(Uri::from).map_err(|_| Refusal::StrippedPath)
+}
+
+/// Sets the owned fields. Canonical reading has removed whatever the client sent under their names.
+fn set_identity(
+    fields: &mut HeaderMap,
+    identity: &[IdentityField],
+    principal: Option<&Principal>,
+) -> Result<(), Refusal> {
+    let mut bytes = 0;
+    for field in identity {
+        let Some(value) = identity_value(&field.value, principal) else { continue };
+        bytes += value.len();
+        if bytes > IDENTITY_BYTES_MAX {
+            return Err(Refusal::IdentityTooLarge);
+        }
+        // Templates hold visible ASCII, and everything else was percent-encoded.
+        let value = HeaderValue::try_from(value).map_err(|_| Refusal::IdentityTooLarge)?;
+        fields.insert(field.name.clone(), value);
+    }
+    Ok(())
+}
+
+/// The field's value; `None` when the caller has nothing of what it asks for.
+fn identity_value(template: &[Piece], principal: Option<&Principal>) -> Option<String> {
+    let mut value = String::new();
+    for piece in template {
+        match (piece, principal) {
+            (Piece::Text(text), _) => value.push_str(text),
+            (Piece::Kind, None) => value.push_str("guest"),
+            (Piece::Kind, Some(principal)) => value.push_str(principal.kind.label()),
+            (_, None) => return None,
+            (Piece::Id, Some(principal)) => encode(&mut value, &principal.id),
+            (Piece::Name, Some(principal)) => encode(&mut value, principal.name.as_deref()?),
+            (Piece::Email, Some(principal)) => encode(&mut value, principal.email.as_deref()?),
+            (Piece::Roles, Some(principal)) => encode_list(&mut value, &principal.roles)?,
+            (Piece::Scopes, Some(principal)) => encode_list(&mut value, &principal.scopes)?,
+        }
+    }
+    Some(value)
+}
+
+fn encode_list(value: &mut String, items: &[String]) -> Option<()> {
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            value.push(',');
+        }
+        encode(value, item);
+    }
+    (!items.is_empty()).then_some(())
+}
+
+/// Percent-encodes every byte that could end a value, a list item or a quoted string somewhere.
+fn encode(value: &mut String, text: &str) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"._~@:/+-".contains(&byte) {
+            value.push(char::from(byte));
+        } else {
+            value.push('%');
+            value.push(char::from(HEX[usize::from(byte >> 4)]));
+            value.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::principal::PrincipalKind;
+
+    fn eve() -> Principal {
+        Principal {
+            kind: PrincipalKind::User,
+            id: "7f3f/ü".to_owned(),
+            name: None,
+            email: Some("eve@shop.example".to_owned()),
+            roles: vec!["buyer".to_owned(), "night shift,x".to_owned()],
+            scopes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn values_cannot_end_a_line_or_a_list_item() {
+        let eve = eve();
+        #[rustfmt::skip]
+        let rows: [(&[Piece], Option<&Principal>, Option<&str>); 7] = [
+            (&[Piece::Id],                                  Some(&eve), Some("7f3f/%C3%BC")),
+            (&[Piece::Roles],                               Some(&eve), Some("buyer,night%20shift%2Cx")),
+            (&[Piece::Name],                                Some(&eve), None),
+            (&[Piece::Scopes],                              Some(&eve), None),
+            (&[Piece::Text("mail:".into()), Piece::Email],  Some(&eve), Some("mail:eve@shop.example")),
+            (&[Piece::Kind],                                None,       Some("guest")),
+            (&[Piece::Id],                                  None,       None),
+        ];
+        for (template, principal, value) in rows {
+            assert_eq!(identity_value(template, principal).as_deref(), value, "{template:?}");
+        }
+    }
+
+    #[test]
+    fn an_identity_beyond_4_kib_is_refused_not_cut() {
+        let mut eve = eve();
+        eve.roles = (0..1000).map(|n| format!("role{n}")).collect();
+        let name = http::HeaderName::from_static("x-auth-roles");
+        let identity = [IdentityField { name, value: vec![Piece::Roles] }];
+        let refused = set_identity(&mut HeaderMap::new(), &identity, Some(&eve));
+        assert!(matches!(refused, Err(Refusal::IdentityTooLarge)));
+    }
+}

@@ -1,0 +1,273 @@
+//! The other end of a client connection, and whom it speaks for.
+//!
+//! Locality and trust come from the socket alone. Forwarding fields of a peer that `[trust]` does not
+//! name are removed and rebuilt; those of a trusted peer are continued.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header::FORWARDED};
+
+use crate::{config::Network, request::fields::is_forwarding};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Most hops of `X-Forwarded-For` that are read and sent on; a longer list is begun anew.
+const HOPS_MAX: usize = 32;
+
+/// A client connection's other end.
+#[derive(Debug)]
+pub struct Peer {
+    /// `None` for a unix socket.
+    ip: Option<IpAddr>,
+    /// `203.0.113.7`, or `unix`.
+    text: String,
+    field: HeaderValue,
+    forwarded: HeaderValue,
+    /// Whether the connection came over TLS.
+    pub over_tls: bool,
+}
+
+impl Peer {
+    /// The peer of a TCP connection; an IPv4 address inside IPv6 is taken as what it is.
+    #[must_use]
+    pub fn tcp(address: SocketAddr) -> Self {
+        let ip = address.ip().to_canonical();
+        Self::new(Some(ip), ip.to_string())
+    }
+
+    /// The peer of a unix socket.
+    #[must_use]
+    pub fn unix() -> Self {
+        Self::new(None, "unix".to_owned())
+    }
+
+    fn new(ip: Option<IpAddr>, text: String) -> Self {
+        let node = match ip {
+            Some(IpAddr::V6(_)) => format!("\"[{text}]\""),
+            Some(IpAddr::V4(_)) => text.clone(),
+            None => "unknown".to_owned(), // RFC 7239 6.2
+        };
+        let visible = |text: &str| {
+            HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+        };
+        Self { ip, field: visible(&text), forwarded: visible(&node), text, over_tls: false }
+    }
+
+    /// For the log.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The address, unless the peer is a unix socket.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.ip
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.over_tls { "https" } else { "http" }
+    }
+}
+
+/// Whether `[trust]` names this peer.
+fn trusted(ip: Option<IpAddr>, trust: &[Network]) -> bool {
+    trust.iter().any(|network| match (network, ip) {
+        (Network::Unix, None) => true,
+        (Network::Ip { address, prefix }, Some(ip)) => contains(*address, *prefix, ip),
+        (Network::Unix, Some(_)) | (Network::Ip { .. }, None) => false,
+    })
+}
+
+fn contains(network: IpAddr, prefix: u8, ip: IpAddr) -> bool {
+    match (network, ip) {
+        (IpAddr::V4(network), IpAddr::V4(ip)) => {
+            let shift = 32 - u32::from(prefix.min(32));
+            u64::from(network.to_bits()) >> shift == u64::from(ip.to_bits()) >> shift
+        }
+        (IpAddr::V6(network), IpAddr::V6(ip)) => {
+            let shift = 128 - u32::from(prefix.min(128));
+            shift == 128 || network.to_bits() >> shift == ip.to_bits() >> shift
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+    }
+}
+
+/// What a request says of its way here, as far as its peer may say so.
+#[derive(Debug, Default)]
+pub(super) struct Route {
+    /// The hops before our peer, farthest first. Empty for an untrusted peer.
+    hops: Vec<IpAddr>,
+    proto: Option<HeaderValue>,
+    host: Option<HeaderValue>,
+    forwarded: Option<HeaderValue>,
+}
+
+impl Route {
+    /// Reads the forwarding fields of a trusted peer, and nothing of any other.
+    #[must_use]
+    pub(super) fn read(fields: &HeaderMap, peer: &Peer, trust: &[Network]) -> Self {
+        if trust.is_empty() || !trusted(peer.ip, trust) {
+            return Self::default();
+        }
+        let hops = fields
+            .get_all(X_FORWARDED_FOR)
+            .iter()
+            .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+            .map(|hop| std::str::from_utf8(hop).ok().and_then(|hop| hop.trim().parse().ok()))
+            .collect::<Option<Vec<IpAddr>>>()
+            .filter(|hops| hops.len() <= HOPS_MAX)
+            .unwrap_or_default();
+        let proto = single(fields, &X_FORWARDED_PROTO)
+            .filter(|proto| proto.as_bytes() == b"http" || proto.as_bytes() == b"https");
+        Self {
+            hops: hops.into_iter().map(|hop| hop.to_canonical()).collect(),
+            proto: proto.cloned(),
+            host: single(fields, &X_FORWARDED_HOST).filter(|host| is_host(host)).cloned(),
+            forwarded: single(fields, &FORWARDED).cloned(),
+        }
+    }
+
+    /// The first hop from our side that `[trust]` does not name: the client. `None`: the peer itself.
+    #[must_use]
+    pub(super) fn client(&self, trust: &[Network]) -> Option<IpAddr> {
+        let stranger = self.hops.iter().rev().find(|hop| !trusted(Some(**hop), trust));
+        stranger.or(self.hops.first()).copied()
+    }
+
+    /// Removes every forwarding field and sets ours.
+    pub(super) fn rebuild(&self, fields: &mut HeaderMap, peer: &Peer, authority: &HeaderValue) {
+        let old: Vec<HeaderName> =
+            fields.keys().filter(|name| is_forwarding(name)).cloned().collect();
+        for name in old {
+            fields.remove(name);
+        }
+        let scheme = HeaderValue::from_static(peer.scheme());
+        fields.insert(X_FORWARDED_FOR, self.forwarded_for(peer));
+        fields.insert(X_FORWARDED_PROTO, self.proto.clone().unwrap_or(scheme));
+        fields.insert(X_FORWARDED_HOST, self.host.clone().unwrap_or_else(|| authority.clone()));
+        fields.insert(FORWARDED, self.forwarded(peer, authority));
+    }
+
+    fn forwarded_for(&self, peer: &Peer) -> HeaderValue {
+        if self.hops.is_empty() {
+            return peer.field.clone();
+        }
+        let mut list: String = self.hops.iter().map(|hop| format!("{hop}, ")).collect();
+        list.push_str(&peer.text);
+        HeaderValue::try_from(list).unwrap_or_else(|_| peer.field.clone())
+    }
+
+    /// RFC 7239 4: one element per hop, ours last.
+    fn forwarded(&self, peer: &Peer, authority: &HeaderValue) -> HeaderValue {
+        let mut value = Vec::with_capacity(96);
+        if let Some(before) = &self.forwarded {
+            value.extend_from_slice(before.as_bytes());
+            value.extend_from_slice(b", ");
+        }
+        value.extend_from_slice(b"for=");
+        value.extend_from_slice(peer.forwarded.as_bytes());
+        value.extend_from_slice(b";host=\"");
+        value.extend_from_slice(authority.as_bytes()); // canonical: neither quote nor backslash
+        value.extend_from_slice(b"\";proto=");
+        value.extend_from_slice(peer.scheme().as_bytes());
+        HeaderValue::from_maybe_shared(bytes::Bytes::from(value))
+            .unwrap_or_else(|_| peer.forwarded.clone())
+    }
+}
+
+/// The field's value when there is exactly one line of it.
+fn single<'a>(fields: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut lines = fields.get_all(name).iter();
+    lines.next().filter(|_| lines.next().is_none())
+}
+
+fn is_host(value: &HeaderValue) -> bool {
+    let bytes = value.as_bytes();
+    !bytes.is_empty()
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        lines
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    fn network(text: &str, prefix: u8) -> Network {
+        Network::Ip { address: text.parse().unwrap(), prefix }
+    }
+
+    #[test]
+    fn a_stranger_cannot_say_where_the_request_came_from() {
+        let peer = Peer::tcp("203.0.113.7:1".parse().unwrap());
+        let mut fields = fields(&[
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x_forwarded_proto", "https"),
+            ("x-forwarded-prefix", "/admin"),
+            ("forwarded", "for=10.0.0.1"),
+            ("cf-connecting-ip", "10.0.0.1"),
+            ("accept", "*/*"),
+        ]);
+        let route = Route::read(&fields, &peer, &[network("10.0.0.0", 8)]);
+        assert_eq!(route.client(&[]), None);
+        route.rebuild(&mut fields, &peer, &HeaderValue::from_static("shop.example"));
+        let mut lines: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        lines.sort();
+        assert_eq!(
+            lines,
+            [
+                "accept: */*",
+                "forwarded: for=203.0.113.7;host=\"shop.example\";proto=http",
+                "x-forwarded-for: 203.0.113.7",
+                "x-forwarded-host: shop.example",
+                "x-forwarded-proto: http",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_trusted_peer_is_continued_and_the_client_is_the_first_stranger_from_our_side() {
+        let trust = [network("10.0.0.0", 8), network("fd00::", 8)];
+        let peer = Peer::tcp("[::ffff:10.0.0.9]:1".parse().unwrap());
+        let mut fields = fields(&[
+            ("x-forwarded-for", "198.51.100.1, 203.0.113.7"),
+            ("x-forwarded-for", "10.0.0.8"),
+            ("x-forwarded-proto", "https"),
+        ]);
+        let route = Route::read(&fields, &peer, &trust);
+        assert_eq!(route.client(&trust), Some("203.0.113.7".parse().unwrap()));
+        route.rebuild(&mut fields, &peer, &HeaderValue::from_static("shop.example"));
+        assert_eq!(fields["x-forwarded-for"], "198.51.100.1, 203.0.113.7, 10.0.0.8, 10.0.0.9");
+        assert_eq!(fields["x-forwarded-proto"], "https");
+    }
+
+    #[test]
+    fn networks_contain_by_prefix_and_never_across_families() {
+        #[rustfmt::skip]
+        let rows = [
+            ("10.0.0.0",   8, "10.255.0.1",  true),
+            ("10.0.0.0",   8, "11.0.0.1",    false),
+            ("10.0.0.1",  32, "10.0.0.1",    true),
+            ("10.0.0.1",  32, "10.0.0.2",    false),
+            ("fd00::",     8, "fd12::1",     true),
+            ("fd00::",     8, "fe80::1",     false),
+            ("::1",      128, "::1",         true),
+            ("10.0.0.0",   8, "::1",         false),
+        ];
+        for (address, prefix, ip, inside) in rows {
+            let found = contains(address.parse().unwrap(), prefix, ip.parse().unwrap());
+            assert_eq!(found, inside, "{ip} in {address}/{prefix}");
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Every refusal and the answer it becomes: the one table of status, challenge, error and reason.
+//!
+//! No `_` arm anywhere: a new reason does not compile until someone has chosen its answer.
+
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+
+use super::body::Body;
+use crate::{
+    auth::{credential::CredentialError, resolve::Unresolved},
+    policy::Denial,
+    request::BadRequest,
+    upstream::{BodyFault, UpstreamError},
+};
+
+/// Why a request was not forwarded, or its answer not passed on.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The request has no canonical form.
+    #[error(transparent)]
+    BadRequest(#[from] BadRequest),
+    /// What is there cannot be read as one credential.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// The credential is bad, or could not be checked.
+    #[error(transparent)]
+    Unresolved(#[from] Unresolved),
+    /// The rules say no.
+    #[error(transparent)]
+    Denied(#[from] Denial),
+    /// A client id and secret were presented; they are verified by the token office, which is not built yet.
+    #[error("client credentials are not accepted here")]
+    ClientCredentials,
+    /// One address asked for too many tokens that do not exist.
+    #[error("too many unknown tokens from this address")]
+    TooManyUnknown,
+    /// The declared body is larger than the rule allows.
+    #[error("the body is larger than allowed")]
+    BodyTooLarge,
+    /// The identity fields would be larger than a backend can be expected to take.
+    #[error("the identity of the caller is too large to be forwarded")]
+    IdentityTooLarge,
+    /// What remains after `strip` has no canonical form.
+    #[error("the path has no canonical form once the backend's prefix is cut")]
+    StrippedPath,
+    /// The backend gave no answer.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+}
+
+/// The realm of our challenges (RFC 9110 11.5).
+const REALM: &str = "tollgate";
+
+impl Refusal {
+    /// The status line (RFC 6750 3.1, RFC 9110 15).
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(bad) => bad.status(),
+            Self::Credential(bad) => bad.status(),
+            Self::Unresolved(bad) => bad.status(),
+            Self::Denied(denial) => denial.status(),
+            Self::ClientCredentials => StatusCode::UNAUTHORIZED,
+            Self::TooManyUnknown => StatusCode::TOO_MANY_REQUESTS,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::IdentityTooLarge => StatusCode::BAD_GATEWAY,
+            Self::StrippedPath => StatusCode::BAD_REQUEST,
+            Self::Upstream(error) => upstream_row(error).0,
+        }
+    }
+
+    /// The word of log, metric, body and `docs/refusals.md`.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::BadRequest(bad) => bad.reason(),
+            Self::Credential(bad) => bad.reason(),
+            Self::Unresolved(bad) => bad.reason(),
+            Self::Denied(denial) => denial.reason(),
+            Self::ClientCredentials => "client_credentials",
+            Self::TooManyUnknown => "too_many_unknown_tokens",
+            Self::BodyTooLarge => "body_too_large",
+            Self::IdentityTooLarge => "identity_too_large",
+            Self::StrippedPath => "path_after_strip",
+            Self::Upstream(error) => upstream_row(error).1,
+        }
+    }
+
+    /// The `error` of the body and the challenge: RFC 6750 3.1 where it has a word, else ours.
+    fn error(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) | Self::StrippedPath => "invalid_request",
+            Self::Credential(_) | Self::Unresolved(_) | Self::ClientCredentials => {
+                match self.status() {
+                    StatusCode::BAD_REQUEST => "invalid_request",
+                    StatusCode::UNAUTHORIZED => "invalid_token",
+                    _ => "temporarily_unavailable",
+                }
+            }
+            Self::Denied(denial) => match denial {
+                Denial::Unauthenticated => "unauthenticated",
+                Denial::RoleMissing
+                | Denial::ScopeMissing
+                | Denial::NotSelf
+                | Denial::Forbidden => "insufficient_scope",
+                Denial::NoRule | Denial::Denied | Denial::RuleExpired => "forbidden",
+            },
+            Self::TooManyUnknown => "too_many_requests",
+            Self::BodyTooLarge => "content_too_large",
+            Self::IdentityTooLarge => "bad_gateway",
+            Self::Upstream(error) => upstream_row(error).2,
+        }
+    }
+
+    /// `WWW-Authenticate` (RFC 6750 3): without an error code when nothing was presented.
+    fn challenge(&self) -> Option<String> {
+        let (error, status) = (self.error(), self.status());
+        match self {
+            Self::Denied(Denial::Unauthenticated) => Some(format!("Bearer realm=\"{REALM}\"")),
+            Self::Credential(_)
+            | Self::Unresolved(_)
+            | Self::ClientCredentials
+            | Self::Denied(_)
+                if status.is_client_error() && error != "forbidden" =>
+            {
+                Some(format!(
+                    "Bearer realm=\"{REALM}\", error=\"{error}\", error_description=\"{self}\""
+                ))
+            }
+            Self::BadRequest(_)
+            | Self::Credential(_)
+            | Self::Unresolved(_)
+            | Self::Denied(_)
+            | Self::ClientCredentials
+            | Self::TooManyUnknown
+            | Self::BodyTooLarge
+            | Self::IdentityTooLarge
+            | Self::StrippedPath
+            | Self::Upstream(_) => None,
+        }
+    }
+
+    /// The error type of `Proxy-Status` (RFC 9209 2.3).
+    fn proxy_error(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) | Self::StrippedPath | Self::BodyTooLarge => "http_request_error",
+            Self::Credential(_) | Self::Denied(_) | Self::ClientCredentials => {
+                "http_request_denied"
+            }
+            Self::Unresolved(bad) if bad.status() == StatusCode::UNAUTHORIZED => {
+                "http_request_denied"
+            }
+            Self::Unresolved(_) | Self::IdentityTooLarge => "proxy_internal_error",
+            Self::TooManyUnknown => "http_request_denied",
+            Self::Upstream(error) => upstream_row(error).3,
+        }
+    }
+
+    /// Seconds after which trying again makes sense.
+    fn retry_after(&self) -> Option<u32> {
+        match self.status() {
+            StatusCode::SERVICE_UNAVAILABLE => Some(1),
+            StatusCode::TOO_MANY_REQUESTS => Some(60),
+            _ => None,
+        }
+    }
+
+    /// The answer. Quotes neither the credential, nor an internal address, nor the rule.
+    #[must_use]
+    pub fn response(&self, request_id: &HeaderValue) -> Response<Body> {
+        let (status, reason) = (self.status(), self.reason());
+        let body = serde_json::json!({
+            "error": self.error(),
+            "error_description": self.to_string(),
+            "reason": reason,
+            "request_id": request_id.to_str().unwrap_or_default(),
+        });
+        let mut response = Response::new(Body::full(format!("{body}\n")));
+        *response.status_mut() = status;
+        let head = response.headers_mut();
+        head.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        head.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(challenge) = self.challenge()
+            && let Ok(challenge) = HeaderValue::try_from(challenge)
+        {
+            head.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(seconds) = self.retry_after() {
+            head.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        let proxy_status = format!("tollgate; error={}; details=\"{reason}\"", self.proxy_error());
+        if let Ok(proxy_status) = HeaderValue::try_from(proxy_status) {
+            head.insert("proxy-status", proxy_status);
+        }
+        response
+    }
+}
+
+/// Status, reason, error and `Proxy-Status` error type of a backend failure.
+fn upstream_row(error: &UpstreamError) -> (StatusCode, &'static str, &'static str, &'static str) {
+    const BAD: StatusCode = StatusCode::BAD_GATEWAY;
+    const LATE: StatusCode = StatusCode::GATEWAY_TIMEOUT;
+    #[rustfmt::skip] // a table is read by column
+    let row = match error {
+        UpstreamError::Connect(_)       => (BAD,  "backend_unreachable",     "bad_gateway",     "destination_unavailable"),
+        UpstreamError::ConnectTimedOut  => (LATE, "backend_connect_timeout", "gateway_timeout", "connection_timeout"),
+        UpstreamError::Busy             => (StatusCode::SERVICE_UNAVAILABLE, "backend_busy", "temporarily_unavailable", "connection_limit_reached"),
+        UpstreamError::TimedOut         => (LATE, "backend_timeout",         "gateway_timeout", "http_response_timeout"),
+        UpstreamError::Closed           => (BAD,  "backend_closed",          "bad_gateway",     "http_response_incomplete"),
+        UpstreamError::BadResponse      => (BAD,  "backend_bad_response",    "bad_gateway",     "http_protocol_error"),
+        UpstreamError::Body(fault) => match fault {
+            BodyFault::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "content_too_large", "http_request_error"),
+            BodyFault::TooSlow  => (StatusCode::REQUEST_TIMEOUT,   "body_timeout",   "invalid_request",   "http_request_error"),
+            BodyFault::Cut      => (StatusCode::BAD_REQUEST,       "body_cut",       "invalid_request",   "http_request_error"),
+        },
+    };
+    row
+}
+
+/// Every reason word, `ok` first: the labels of the metric, and what `docs/refusals.md` explains.
+#[must_use]
+pub fn reasons() -> Vec<&'static str> {
+    let mut words = vec!["ok", "preflight", "client_gone", "backend_cut"];
+    words.extend(BadRequest::ALL.iter().map(|bad| bad.reason()));
+    words.extend(CredentialError::ALL.iter().map(|bad| bad.reason()));
+    words.extend(Unresolved::ALL);
+    words.extend(Denial::ALL.iter().map(|denial| denial.reason()));
+    words.extend([
+        "client_credentials",
+        "too_many_unknown_tokens",
+        "body_too_large",
+        "identity_too_large",
+        "path_after_strip",
+        "backend_unreachable",
+        "backend_connect_timeout",
+        "backend_busy",
+        "backend_timeout",
+        "backend_closed",
+        "backend_bad_response",
+        "body_timeout",
+        "body_cut",
+    ]);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_explained_and_none_that_does_not_exist() {
+        let text = include_str!("../../docs/refusals.md");
+        let cells = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        let mut explained: Vec<&str> = cells.collect();
+        let mut words = reasons();
+        explained.sort_unstable();
+        words.sort_unstable();
+        assert_eq!(explained, words);
+    }
+
+    #[test]
+    fn a_refusal_says_who_refused_and_why_in_one_word() {
+        let refused = Refusal::Unresolved(Unresolved::Expired);
+        let response = refused.response(&HeaderValue::from_static("01jd"));
+        let field = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(
+            field("www-authenticate"),
+            "Bearer realm=\"tollgate\", error=\"invalid_token\", \
+             error_description=\"the token has expired\""
+        );
+        assert_eq!(
+            field("proxy-status"),
+            "tollgate; error=http_request_denied; details=\"token_expired\""
+        );
+        assert_eq!(field("cache-control"), "no-store");
+    }
+
+    #[test]
+    #[rustfmt::skip] // a table is read by column
+    fn only_a_checked_credential_is_401_and_only_client_errors_are_challenged() {
+        use Denial::{NoRule, RoleMissing, Unauthenticated};
+        let store = || std::sync::Arc::new(crate::store::StoreError::BadRecord { field: "x".into() });
+        let rows = [
+            (Refusal::Denied(Unauthenticated),                       401, Some("Bearer realm=\"tollgate\"")),
+            (Refusal::Denied(RoleMissing),                           403, Some("insufficient_scope")),
+            (Refusal::Denied(NoRule),                                403, None),
+            (Refusal::BadRequest(BadRequest::PathDotSegment),        400, None),
+            (Refusal::Credential(CredentialError::Conflict),         400, Some("invalid_request")),
+            (Refusal::Unresolved(Unresolved::Forged),                401, Some("invalid_token")),
+            (Refusal::Unresolved(Unresolved::StoreUnavailable(store())), 503, None),
+            (Refusal::Upstream(UpstreamError::TimedOut),             504, None),
+        ];
+        for (refusal, status, challenge) in rows {
+            let response = refusal.response(&HeaderValue::from_static("id"));
+            assert_eq!(response.status().as_u16(), status, "{refusal:?}");
+            let found = response.headers().get("www-authenticate").map(|v| v.to_str().unwrap());
+            match challenge {
+                None => assert_eq!(found, None, "{refusal:?}"),
+                Some(part) => assert!(found.unwrap().contains(part), "{refusal:?}: {found:?}"),
+            }
+        }
+    }
+}

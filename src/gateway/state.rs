@@ -1,0 +1,204 @@
+//! What a request is served with: the configuration in force, and what one worker has made of it.
+//!
+//! A [`Generation`] is immutable and shared; a worker notices a new one by one pointer comparison per
+//! request and builds its own [`State`] from it. A request keeps the state it began with.
+
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
+
+use arc_swap::{ArcSwap, Cache};
+use http::HeaderValue;
+
+use super::{guess::Guesses, id::RequestIds};
+use crate::{
+    auth::{
+        credential::Sources,
+        near::NearCache,
+        resolve::{Resolver, Scheme},
+    },
+    config::{self, AccessLog, Config, Server},
+    request::{RequestPolicy, path::CanonicalPath},
+    store::{Store, StoreOrigin},
+    telemetry::{log::AccessSink, metrics::WorkerMetrics},
+    upstream::Upstream,
+};
+
+/// One loaded configuration and what all workers share of it.
+pub struct Generation {
+    /// The file, checked.
+    pub config: Arc<Config>,
+    /// Where records live; the same value across reloads that leave `store` alone.
+    pub origin: StoreOrigin,
+    /// Identities confirmed lately.
+    pub near: NearCache,
+    /// Which tokens there are.
+    pub scheme: Scheme,
+}
+
+impl Generation {
+    /// A worker's connection to the store. What it loses or regains makes every cached identity be
+    /// asked for again. Call it on the runtime that is to own the connection.
+    #[must_use]
+    pub fn attach(&self) -> Store {
+        let near = self.near.clone();
+        self.origin.attach(move |_| near.fences().next_epoch())
+    }
+}
+
+/// What all workers see of the process.
+pub struct Shared {
+    /// The generation in force.
+    pub current: Arc<ArcSwap<Generation>>,
+    /// Set at SIGTERM: answers close their connections.
+    pub draining: std::sync::atomic::AtomicBool,
+    /// Unknown tokens per address.
+    pub guesses: Guesses,
+    /// How many workers share pools and connections.
+    pub workers: usize,
+}
+
+/// One worker's door to everything a request needs.
+pub struct Gate {
+    /// The process.
+    pub shared: Arc<Shared>,
+    current: RefCell<Cache<Arc<ArcSwap<Generation>>, Arc<Generation>>>,
+    state: RefCell<Rc<State>>,
+    /// This worker's counts.
+    pub metrics: Arc<WorkerMetrics>,
+    /// This worker's end of the access log.
+    pub access: RefCell<AccessSink>,
+    /// Request ids.
+    pub ids: RequestIds,
+}
+
+/// One worker's view of one generation.
+pub struct State {
+    generation: Arc<Generation>,
+    /// The configuration.
+    pub config: Arc<Config>,
+    pub(super) policy: RequestPolicy,
+    pub(super) sources: Sources,
+    pub(super) resolver: Resolver,
+    pub(super) backends: Vec<Backend>,
+}
+
+/// A backend, its pool, and what its requests need that can be made once.
+pub(super) struct Backend {
+    pub(super) settings: config::Backend,
+    pub(super) upstream: Rc<Upstream>,
+    pub(super) strip: Option<CanonicalPath>,
+    pub(super) host: HeaderValue,
+}
+
+impl Gate {
+    /// Builds a worker's gate. Call it on the worker's runtime: the store's connection lives there.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub fn new(
+        shared: Arc<Shared>,
+        metrics: Arc<WorkerMetrics>,
+        access: AccessSink,
+    ) -> Result<Rc<Self>, getrandom::Error> {
+        let mut current = Cache::new(Arc::clone(&shared.current));
+        let state = State::build(Arc::clone(current.load()), None, shared.workers);
+        Ok(Rc::new(Self {
+            current: RefCell::new(current),
+            state: RefCell::new(Rc::new(state)),
+            shared,
+            metrics,
+            access: RefCell::new(access),
+            ids: RequestIds::new()?,
+        }))
+    }
+
+    /// The state of the moment.
+    pub fn state(&self) -> Rc<State> {
+        let mut cache = self.current.borrow_mut();
+        let generation = cache.load();
+        let mut state = self.state.borrow_mut();
+        if !Arc::ptr_eq(generation, &state.generation) {
+            let next = State::build(Arc::clone(generation), Some(&state), self.shared.workers);
+            *state = Rc::new(next);
+        }
+        Rc::clone(&state)
+    }
+
+    /// Whether answers should close their connections.
+    pub fn draining(&self) -> bool {
+        self.shared.draining.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// The work of each tick: old pool connections, buffered access lines, a new generation.
+    pub fn tick(&self, now: std::time::Instant) {
+        for backend in &self.state().backends {
+            backend.upstream.sweep(now);
+        }
+        self.access.borrow_mut().flush();
+    }
+}
+
+impl State {
+    /// Makes a worker's view of `generation`, keeping the pools and the store connection of
+    /// `before` that are still right.
+    fn build(generation: Arc<Generation>, before: Option<&Self>, workers: usize) -> Self {
+        let config = Arc::clone(&generation.config);
+        let store = before
+            .filter(|before| before.config.store == config.store)
+            .map_or_else(|| generation.attach(), |before| before.resolver.store().clone());
+        let mut pools: HashMap<&str, &Rc<Upstream>> = before
+            .iter()
+            .flat_map(|before| &before.backends)
+            .map(|backend| (backend.settings.name.as_str(), &backend.upstream))
+            .collect();
+        let backends = config
+            .backends
+            .iter()
+            .map(|settings| {
+                let kept = pools
+                    .remove(settings.name.as_str())
+                    .filter(|upstream| upstream.settings() == settings);
+                let upstream =
+                    kept.map_or_else(|| Upstream::new(settings.clone(), workers), Rc::clone);
+                Backend::new(settings.clone(), upstream, &config)
+            })
+            .collect();
+        Self {
+            policy: config.request_policy(),
+            sources: Sources::new(config.tokens.from.clone()),
+            resolver: Resolver::new(generation.scheme.clone(), generation.near.clone(), store),
+            backends,
+            config,
+            generation,
+        }
+    }
+
+    /// Whether access lines are written at all.
+    pub(super) fn logs(&self) -> bool {
+        self.config.log != AccessLog::Off
+    }
+
+    /// The worker's connection to the store.
+    pub fn store(&self) -> &Store {
+        self.resolver.store()
+    }
+
+    /// The pools, the file's `backend` first.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Rc<Upstream>> {
+        self.backends.iter().map(|backend| &backend.upstream)
+    }
+}
+
+impl Backend {
+    fn new(settings: config::Backend, upstream: Rc<Upstream>, config: &Config) -> Self {
+        let strip = settings.strip.as_deref();
+        let strip = strip.and_then(|prefix| CanonicalPath::parse(prefix, &config.paths).ok());
+        let host = match &settings.servers[0] {
+            Server::Tcp { host, port: 80 } => host.clone(),
+            Server::Tcp { host, port } => format!("{host}:{port}"),
+            Server::Unix(_) => "localhost".to_owned(),
+        };
+        let host =
+            HeaderValue::try_from(host).unwrap_or_else(|_| HeaderValue::from_static("localhost"));
+        Self { settings, upstream, strip, host }
+    }
+}

@@ -1,0 +1,117 @@
+//! Accepting: each worker on its own socket, handing a connection to the worker with the fewest when
+//! that is another one.
+
+use std::{io, net::SocketAddr, rc::Rc, time::Duration};
+
+use tokio::net::{TcpListener, UnixListener};
+
+use super::{
+    bind::Listener,
+    worker::{Incomer, Worker},
+};
+use crate::{
+    telemetry::log::{Level, event},
+    tick,
+};
+
+/// Longest pause after a failed accept. No descriptors left is a state, not an end.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Accepts on `listener` until the worker is told to close `address`; then takes what the kernel has
+/// already accepted for us, so that nobody who connected in time is reset.
+pub(super) async fn run(worker: Rc<Worker>, listener: Listener, closing: Rc<tokio::sync::Notify>) {
+    let listener = match Acceptor::try_from(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            event(Level::Error, "cannot use a listening socket", &[("error", &error)]);
+            return;
+        }
+    };
+    loop {
+        tokio::select! {
+            biased;
+            () = closing.notified() => break,
+            incomer = next(&worker, &listener) => worker.place(incomer),
+        }
+    }
+    for incomer in listener.waiting() {
+        worker.place(incomer);
+    }
+}
+
+/// The next client, once there is room for it: at the limit, clients wait in the kernel.
+async fn next(worker: &Worker, listener: &Acceptor) -> Incomer {
+    let mut pause = Duration::from_millis(10);
+    loop {
+        while worker.is_full() {
+            tick::sleep(tick::PERIOD).await;
+        }
+        match listener.accept().await {
+            Ok(incomer) => return incomer,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => (),
+            Err(error) => {
+                event(Level::Warn, "accept failed", &[("error", &error)]);
+                tick::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
+        }
+    }
+}
+
+enum Acceptor {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl TryFrom<Listener> for Acceptor {
+    type Error = io::Error;
+
+    fn try_from(listener: Listener) -> io::Result<Self> {
+        Ok(match listener {
+            Listener::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener)?),
+            Listener::Unix(listener) => Self::Unix(UnixListener::from_std(listener)?),
+        })
+    }
+}
+
+impl Acceptor {
+    async fn accept(&self) -> io::Result<Incomer> {
+        match self {
+            Self::Tcp(listener) => listener.accept().await.and_then(tcp),
+            Self::Unix(listener) => {
+                listener.accept().await.and_then(|(stream, _)| stream.into_std()).map(Incomer::Unix)
+            }
+        }
+    }
+
+    /// Closes the socket; what the kernel had accepted on it comes out first.
+    fn waiting(self) -> Vec<Incomer> {
+        match self {
+            Self::Tcp(listener) => {
+                let Ok(listener) = listener.into_std() else { return Vec::new() };
+                let accepted = std::iter::from_fn(|| listener.accept().ok());
+                accepted.map(|(stream, peer)| Incomer::Tcp(stream, peer)).filter(prepared).collect()
+            }
+            Self::Unix(listener) => {
+                let Ok(listener) = listener.into_std() else { return Vec::new() };
+                let accepted = std::iter::from_fn(|| listener.accept().ok());
+                accepted.map(|(stream, _)| Incomer::Unix(stream)).filter(prepared).collect()
+            }
+        }
+    }
+}
+
+/// A socket from the standard library blocks, and waits with small writes, unless told otherwise.
+fn prepared(incomer: &Incomer) -> bool {
+    match incomer {
+        Incomer::Tcp(stream, _) => {
+            stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).is_ok()
+        }
+        Incomer::Unix(stream) => stream.set_nonblocking(true).is_ok(),
+    }
+}
+
+fn tcp((stream, peer): (tokio::net::TcpStream, SocketAddr)) -> io::Result<Incomer> {
+    stream.set_nodelay(true)?;
+    Ok(Incomer::Tcp(stream.into_std()?, peer))
+}

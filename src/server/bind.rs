@@ -1,0 +1,128 @@
+//! Listening sockets. Every worker accepts on a socket of its own where the address allows it
+//! (SO_REUSEPORT); a unix socket is shared.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    os::unix::{fs::PermissionsExt, net::UnixListener},
+    path::Path,
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::config::Address;
+
+/// Connections that the kernel holds while all workers are busy; it cuts the number to its own
+/// `somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// One listening socket.
+#[derive(Debug)]
+pub enum Listener {
+    /// A TCP port.
+    Tcp(TcpListener),
+    /// A unix socket.
+    Unix(UnixListener),
+}
+
+/// An address with one socket for each worker.
+#[derive(Debug)]
+pub struct Bound {
+    /// As configured; what a reload compares.
+    pub address: Address,
+    /// As the kernel gave it: the port when 0 was asked for.
+    pub actual: Address,
+    /// One socket per worker.
+    pub sockets: Vec<Listener>,
+}
+
+/// An address could not be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}")]
+pub struct BindError {
+    /// Where.
+    pub address: Address,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
+/// Binds `address` for `workers` workers.
+///
+/// # Errors
+/// [`BindError`] with the address and the system's reason.
+pub fn bind(address: &Address, workers: usize) -> Result<Bound, BindError> {
+    let fail = |source| BindError { address: address.clone(), source };
+    match address {
+        Address::Tcp(wanted) => {
+            let first = tcp(*wanted, workers > 1).map_err(fail)?;
+            let actual = first.local_addr().map_err(fail)?;
+            let mut sockets = vec![Listener::Tcp(first)];
+            for _ in 1..workers {
+                sockets.push(Listener::Tcp(tcp(actual, true).map_err(fail)?));
+            }
+            Ok(Bound { address: address.clone(), actual: Address::Tcp(actual), sockets })
+        }
+        Address::Unix(path) => {
+            let first = bind_unix(path, 0o666).map_err(fail)?;
+            let mut sockets = Vec::with_capacity(workers);
+            for _ in 1..workers {
+                sockets.push(Listener::Unix(first.try_clone().map_err(fail)?));
+            }
+            sockets.push(Listener::Unix(first));
+            Ok(Bound { address: address.clone(), actual: address.clone(), sockets })
+        }
+    }
+}
+
+fn tcp(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?; // a restart must not wait for TIME_WAIT
+    if reuse_port {
+        socket.set_reuse_port(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A unix socket with `mode`. A file that a dead process left is replaced; a living one is an error.
+///
+/// # Errors
+/// When the path is taken by a living process or cannot be made.
+pub fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
+    if path.exists() {
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process answers there"));
+        }
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_another_process_holds_is_named_in_the_error() {
+        let held = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = Address::Tcp(held.local_addr().unwrap());
+        let error = bind(&address, 1).unwrap_err().to_string();
+        assert!(error.contains(&held.local_addr().unwrap().to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_socket_file_left_by_a_dead_process_is_replaced_and_a_living_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gate.sock");
+        drop(UnixListener::bind(&path).unwrap());
+        let living = bind(&Address::Unix(path.clone()), 2).unwrap();
+        assert_eq!(living.sockets.len(), 2);
+        assert!(bind(&Address::Unix(path), 1).is_err());
+    }
+}

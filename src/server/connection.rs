@@ -1,0 +1,172 @@
+//! One client connection from its first byte to its end: HTTP/1.1 or HTTP/2 by prior knowledge, under
+//! the limits that its [`Watch`] enforces.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::{
+    rt::Executor,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{
+    tap::Tap,
+    watch::{Busy, Verdict, Watch},
+};
+use crate::{
+    config::Limits,
+    gateway::{self, Body, Gate, Peer},
+    upstream::ResponseCut,
+};
+
+/// Read and write buffer of an HTTP/1.1 connection, bytes: grows to this only under large bodies.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Stream and connection windows of HTTP/2, bytes: what one stream, and all of a connection, may make
+/// us hold for a backend that reads slowly.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// Serves one connection until the peer closes it, a limit is reached, or the drain ends it.
+pub(super) async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    peer: Rc<Peer>,
+    gate: Rc<Gate>,
+    watch: Rc<Watch>,
+) {
+    let mut tap = Tap::new(stream, Rc::clone(&watch));
+    // A client that has said nothing has nothing to finish.
+    let http2 = match until(&watch, std::pin::pin!(tap.speaks_http2()), |_| false).await {
+        Some(Ok(http2)) => http2,
+        Some(Err(_)) | None => return,
+    };
+    let limits = gate.state().config.limits.clone();
+    let service = service_fn({
+        let watch = Rc::clone(&watch);
+        move |request| {
+            let busy = watch.request();
+            let (gate, peer) = (Rc::clone(&gate), Rc::clone(&peer));
+            async move {
+                let response = gateway::handle(gate, peer, request).await;
+                response.map(|response| response.map(|body| Guarded { body, _busy: busy }))
+            }
+        }
+    });
+    let io = TokioIo::new(tap);
+    // Errors are the peer's doing as often as ours, and each request has its own record. The boxes
+    // keep a connection that has not spoken yet small.
+    if http2 {
+        watch.multiplexed();
+        let connection = Box::pin(http2_builder(&limits).serve_connection(io, service));
+        until(&watch, connection, |connection| {
+            connection.graceful_shutdown();
+            true
+        })
+        .await;
+    } else {
+        let connection = Box::pin(http1_builder(&limits).serve_connection(io, service));
+        until(&watch, connection, |connection| {
+            connection.graceful_shutdown();
+            true
+        })
+        .await;
+    }
+}
+
+fn http1_builder(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .header_read_timeout(None) // ours covers more: see `watch`
+        .max_buf_size(BUFFER_BYTES)
+        .max_header_size(limits.head.head_bytes);
+    builder
+}
+
+fn http2_builder(limits: &Limits) -> http2::Builder<OnWorker> {
+    let mut builder = http2::Builder::new(OnWorker);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(u32::try_from(limits.head.head_bytes).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(limits.resets)
+        .max_local_error_reset_streams(limits.resets)
+        .keep_alive_interval(None);
+    builder
+}
+
+/// Runs `future` as the watch allows; `None` when the watch ended it. `finish` tells it to take nothing
+/// new, and says whether to wait for what is open.
+async fn until<F: Future>(
+    watch: &Watch,
+    mut future: Pin<impl std::ops::DerefMut<Target = F>>,
+    finish: impl Fn(Pin<&mut F>) -> bool,
+) -> Option<F::Output> {
+    std::future::poll_fn(move |cx| {
+        loop {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            match watch.verdict(cx.waker()) {
+                Verdict::Keep => return Poll::Pending,
+                Verdict::Close => return Poll::Ready(None),
+                Verdict::Finish => {
+                    watch.finishing();
+                    if !finish(future.as_mut()) {
+                        return Poll::Ready(None);
+                    }
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// Runs the tasks of an HTTP/2 connection on the worker that owns it.
+#[derive(Clone, Copy)]
+struct OnWorker;
+
+impl<F: Future + 'static> Executor<F> for OnWorker
+where
+    F::Output: 'static,
+{
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}
+
+/// An answer's body; the connection is busy until it is dropped.
+struct Guarded {
+    body: Body,
+    _busy: Busy,
+}
+
+impl HttpBody for Guarded {
+    type Data = Bytes;
+    type Error = ResponseCut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseCut>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

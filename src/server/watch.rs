@@ -1,0 +1,190 @@
+//! What a worker's tick knows of each open connection, and how it ends one: a head that does not
+//! come, a kept-alive connection that is not used, a client that does not read.
+//!
+//! hyper's own head timeout costs a timer per request, is also the idle timeout, and does not cover
+//! a client that never speaks; these do.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::{Rc, Weak},
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+use crate::tick;
+
+/// Limits of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ConnectionLimits {
+    /// From the first moment, or the first byte of a later request, to a complete head.
+    pub(super) head: Duration,
+    /// Without a request.
+    pub(super) keep_alive: Duration,
+    /// With an answer waiting that the client does not read.
+    pub(super) stalled: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// A head is arriving, or the first one is awaited.
+    Head,
+    /// A request is being served.
+    Busy,
+    /// Kept alive.
+    Idle,
+}
+
+/// What the connection's task should do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Go on.
+    Keep,
+    /// Finish what is open, take nothing new.
+    Finish,
+    /// End now.
+    Close,
+}
+
+/// One connection, seen from outside its task.
+#[derive(Debug)]
+pub(super) struct Watch {
+    phase: Cell<Phase>,
+    since: Cell<Instant>,
+    requests: Cell<usize>,
+    stalled: Cell<Option<Instant>>,
+    multiplexed: Cell<bool>,
+    verdict: Cell<Verdict>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Watch {
+    fn new() -> Self {
+        Self {
+            phase: Cell::new(Phase::Head),
+            since: Cell::new(tick::now()),
+            requests: Cell::new(0),
+            stalled: Cell::new(None),
+            multiplexed: Cell::new(false),
+            verdict: Cell::new(Verdict::Keep),
+            waker: RefCell::new(None),
+        }
+    }
+
+    /// HTTP/2: bytes between requests are no sign of a head, PING and SETTINGS come there too.
+    pub(super) fn multiplexed(&self) {
+        self.multiplexed.set(true);
+    }
+
+    pub(super) fn bytes_read(&self) {
+        if self.phase.get() == Phase::Idle && !self.multiplexed.get() {
+            self.enter(Phase::Head);
+        }
+    }
+
+    pub(super) fn write_blocked(&self, blocked: bool) {
+        if blocked != self.stalled.get().is_some() {
+            self.stalled.set(blocked.then(tick::now));
+        }
+    }
+
+    /// A request has arrived; it lasts until the guard is dropped with its answer's body.
+    pub(super) fn request(self: &Rc<Self>) -> Busy {
+        self.requests.set(self.requests.get() + 1);
+        self.enter(Phase::Busy);
+        Busy(Rc::clone(self))
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.since.set(tick::now());
+    }
+
+    /// What to do; the task is woken when it changes.
+    pub(super) fn verdict(&self, waker: &Waker) -> Verdict {
+        let mut known = self.waker.borrow_mut();
+        match &mut *known {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        self.verdict.get()
+    }
+
+    /// The task has begun to finish; only `Close` can follow.
+    pub(super) fn finishing(&self) {
+        self.verdict.set(Verdict::Keep);
+    }
+
+    fn judge(&self, verdict: Verdict) {
+        self.verdict.set(verdict);
+        let waker = self.waker.borrow_mut().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn expired(&self, now: Instant, limits: ConnectionLimits) -> bool {
+        let age = now.saturating_duration_since(self.since.get());
+        let stalled = self.stalled.get().map(|since| now.saturating_duration_since(since));
+        stalled.is_some_and(|age| age > limits.stalled)
+            || match self.phase.get() {
+                Phase::Head => age > limits.head,
+                Phase::Idle => age > limits.keep_alive,
+                Phase::Busy => false,
+            }
+    }
+}
+
+/// A request in progress.
+#[derive(Debug)]
+pub(super) struct Busy(Rc<Watch>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let left = self.0.requests.get() - 1;
+        self.0.requests.set(left);
+        if left == 0 {
+            self.0.enter(Phase::Idle);
+        }
+    }
+}
+
+/// All connections of a worker.
+#[derive(Debug, Default)]
+pub(super) struct Watches {
+    open: RefCell<Vec<Weak<Watch>>>,
+}
+
+impl Watches {
+    pub(super) fn add(&self) -> Rc<Watch> {
+        let watch = Rc::new(Watch::new());
+        self.open.borrow_mut().push(Rc::downgrade(&watch));
+        watch
+    }
+
+    fn living(&self) -> Vec<Rc<Watch>> {
+        let mut open = self.open.borrow_mut();
+        let mut living = Vec::with_capacity(open.len());
+        open.retain(|watch| watch.upgrade().map(|watch| living.push(watch)).is_some());
+        living
+    }
+
+    /// Ends connections that are over a limit.
+    pub(super) fn sweep(&self, now: Instant, limits: ConnectionLimits) {
+        let mut over: Vec<Rc<Watch>> = Vec::new();
+        self.open.borrow_mut().retain(|watch| match watch.upgrade() {
+            None => false,
+            Some(watch) => {
+                if watch.expired(now, limits) {
+                    over.push(watch);
+                }
+                true
+            }
+        });
+        over.iter().for_each(|watch| watch.judge(Verdict::Close));
+    }
+
+    /// Tells every connection to finish.
+    pub(super) fn finish(&self) {
+        self.living().iter().for_each(|watch| watch.judge(Verdict::Finish));
+    }
+}

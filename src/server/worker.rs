@@ -1,0 +1,298 @@
+//! A worker: one thread, one current-thread runtime, and everything its connections need: sockets,
+//! upstream pools, the store's connection. Nothing on the hot path is shared with another worker.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    thread::JoinHandle,
+};
+
+use tokio::{
+    sync::{Notify, mpsc},
+    task::spawn_local,
+};
+
+use super::{
+    accept,
+    bind::{Bound, Listener},
+    connection,
+    watch::{ConnectionLimits, Watches},
+};
+use crate::{
+    config::Address,
+    gateway::{Gate, Peer, Shared},
+    telemetry::{
+        log::{AccessSink, Level, event},
+        metrics::WorkerMetrics,
+    },
+    tick,
+};
+
+/// What the workers know of each other: how many connections each serves, and how to hand one over.
+#[derive(Debug)]
+pub struct Crew {
+    live: Vec<AtomicUsize>,
+    inboxes: Vec<mpsc::UnboundedSender<Command>>,
+    connections_max: AtomicUsize,
+}
+
+impl Crew {
+    /// Open connections of all workers.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.live.iter().map(|live| live.load(Relaxed)).sum()
+    }
+
+    /// The limit of a new configuration.
+    pub fn set_connections_max(&self, max: usize) {
+        self.connections_max.store(max, Relaxed);
+    }
+
+    /// Has every worker accept on its socket of `bound`.
+    pub fn listen(&self, bound: Bound) {
+        for (inbox, socket) in self.inboxes.iter().zip(bound.sockets) {
+            let _ = inbox.send(Command::Listen(bound.address.clone(), socket));
+        }
+    }
+
+    /// Sends `command` to every worker.
+    pub fn tell(&self, command: impl Fn() -> Command) {
+        for inbox in &self.inboxes {
+            // A worker that has ended has nothing left to do.
+            let _ = inbox.send(command());
+        }
+    }
+
+    /// The worker with the fewest connections, if it has fewer than `own`.
+    fn less_loaded(&self, own: usize) -> Option<usize> {
+        let mine = self.live[own].load(Relaxed);
+        let loads = self.live.iter().map(|live| live.load(Relaxed)).enumerate();
+        loads.min_by_key(|(_, live)| *live).filter(|(_, live)| *live < mine).map(|(index, _)| index)
+    }
+}
+
+/// What a worker can be told.
+#[derive(Debug)]
+pub enum Command {
+    /// Accept on one more address.
+    Listen(Address, Listener),
+    /// Accept what waits on the address, then close it.
+    Close(Address),
+    /// A connection from another worker's socket.
+    Serve(Incomer),
+    /// Close all addresses, let every connection finish, then end the thread.
+    Finish,
+}
+
+/// An accepted connection that may still change its worker.
+#[derive(Debug)]
+pub enum Incomer {
+    /// Over TCP, from there.
+    Tcp(std::net::TcpStream, SocketAddr),
+    /// Over a unix socket.
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// A running worker.
+#[derive(Debug)]
+pub struct WorkerHandle {
+    thread: JoinHandle<()>,
+}
+
+impl WorkerHandle {
+    /// Whether the thread has ended: after a drain, or by a fault.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+}
+
+/// Starts `metrics.len()` workers, each of which has built its gate when this returns.
+///
+/// # Errors
+/// When the system gives no thread, no runtime or no randomness.
+pub fn start(
+    shared: &Arc<Shared>,
+    metrics: Vec<Arc<WorkerMetrics>>,
+    access: &AccessSink,
+    connections_max: usize,
+) -> io::Result<(Arc<Crew>, Vec<WorkerHandle>)> {
+    let (senders, inboxes): (Vec<_>, Vec<_>) =
+        metrics.iter().map(|_| mpsc::unbounded_channel()).unzip();
+    let crew = Arc::new(Crew {
+        live: metrics.iter().map(|_| AtomicUsize::new(0)).collect(),
+        inboxes: senders,
+        connections_max: AtomicUsize::new(connections_max),
+    });
+    let mut workers = Vec::with_capacity(metrics.len());
+    for (index, (metrics, inbox)) in metrics.into_iter().zip(inboxes).enumerate() {
+        let (crew, shared, access) = (Arc::clone(&crew), Arc::clone(shared), access.clone());
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        let body = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build_local(tokio::runtime::LocalOptions::default());
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(ready.send(Err(error))),
+            };
+            runtime.block_on(async move {
+                let gate = match Gate::new(shared, metrics, access) {
+                    Ok(gate) => gate,
+                    Err(error) => return drop(ready.send(Err(io::Error::other(error)))),
+                };
+                let _ = ready.send(Ok(()));
+                run(Rc::new(Worker::new(index, crew, gate)), inbox).await;
+            });
+        };
+        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(body)?;
+        is_ready.recv().map_err(io::Error::other)??;
+        workers.push(WorkerHandle { thread });
+    }
+    Ok((crew, workers))
+}
+
+/// The worker's own side.
+pub(super) struct Worker {
+    index: usize,
+    crew: Arc<Crew>,
+    gate: Rc<Gate>,
+    watches: Watches,
+    listeners: RefCell<HashMap<Address, Rc<Notify>>>,
+    idle: Notify,
+}
+
+async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
+    let ticking = Rc::clone(&worker);
+    let clock = spawn_local(tick::run(move |now| ticking.tick(now)));
+    while let Some(command) = inbox.recv().await {
+        match command {
+            Command::Listen(address, listener) => worker.listen(address, listener),
+            Command::Close(address) => worker.close(&address),
+            Command::Serve(incomer) => worker.serve(incomer),
+            Command::Finish => break,
+        }
+    }
+    worker.close_all();
+    // One turn for the accept loops to take what the kernel holds, and for what they hand over.
+    tick::sleep(tick::PERIOD).await;
+    while let Ok(command) = inbox.try_recv() {
+        if let Command::Serve(incomer) = command {
+            worker.serve(incomer);
+        }
+    }
+    worker.watches.finish();
+    while worker.live().load(Relaxed) > 0 {
+        worker.idle.notified().await;
+    }
+    clock.abort();
+}
+
+impl Worker {
+    fn new(index: usize, crew: Arc<Crew>, gate: Rc<Gate>) -> Self {
+        let (watches, listeners) = (Watches::default(), RefCell::default());
+        Self { index, crew, gate, watches, listeners, idle: Notify::new() }
+    }
+
+    fn live(&self) -> &AtomicUsize {
+        &self.crew.live[self.index]
+    }
+
+    fn tick(&self, now: std::time::Instant) {
+        self.gate.tick(now);
+        let limits = &self.gate.state().config.limits;
+        let limits = ConnectionLimits {
+            head: limits.head_time,
+            keep_alive: limits.keep_alive,
+            stalled: limits.body_idle,
+        };
+        self.watches.sweep(now, limits);
+        self.gate.metrics.set_connections(self.live().load(Relaxed));
+    }
+
+    fn listen(self: &Rc<Self>, address: Address, listener: Listener) {
+        let closing = Rc::new(Notify::new());
+        self.listeners.borrow_mut().insert(address, Rc::clone(&closing));
+        spawn_local(accept::run(Rc::clone(self), listener, closing));
+    }
+
+    fn close(&self, address: &Address) {
+        if let Some(closing) = self.listeners.borrow_mut().remove(address) {
+            closing.notify_one();
+        }
+    }
+
+    fn close_all(&self) {
+        for (_, closing) in self.listeners.borrow_mut().drain() {
+            closing.notify_one();
+        }
+    }
+
+    /// Whether the process serves as many connections as it may.
+    pub(super) fn is_full(&self) -> bool {
+        self.crew.open() >= self.crew.connections_max.load(Relaxed)
+    }
+
+    /// Serves `incomer` here, or hands it to the worker with the fewest connections. It is counted for
+    /// its worker at once, so that a burst is spread too.
+    pub(super) fn place(self: &Rc<Self>, incomer: Incomer) {
+        let Some(other) = self.crew.less_loaded(self.index) else {
+            self.live().fetch_add(1, Relaxed);
+            return self.serve(incomer);
+        };
+        self.crew.live[other].fetch_add(1, Relaxed);
+        if let Err(refused) = self.crew.inboxes[other].send(Command::Serve(incomer)) {
+            self.crew.live[other].fetch_sub(1, Relaxed);
+            self.live().fetch_add(1, Relaxed);
+            if let Command::Serve(incomer) = refused.0 {
+                self.serve(incomer);
+            }
+        }
+    }
+
+    /// Serves a connection that `place` has counted.
+    fn serve(self: &Rc<Self>, incomer: Incomer) {
+        let open = Open(Rc::clone(self));
+        let (watch, gate) = (self.watches.add(), Rc::clone(&self.gate));
+        match incomer {
+            Incomer::Tcp(stream, address) => match tokio::net::TcpStream::from_std(stream) {
+                Ok(stream) => {
+                    let peer = Rc::new(Peer::tcp(address));
+                    spawn_local(async move {
+                        connection::serve(stream, peer, gate, watch).await;
+                        drop(open);
+                    });
+                }
+                Err(error) => event(Level::Warn, "a connection was lost", &[("error", &error)]),
+            },
+            Incomer::Unix(stream) => match tokio::net::UnixStream::from_std(stream) {
+                Ok(stream) => {
+                    let peer = Rc::new(Peer::unix());
+                    spawn_local(async move {
+                        connection::serve(stream, peer, gate, watch).await;
+                        drop(open);
+                    });
+                }
+                Err(error) => event(Level::Warn, "a connection was lost", &[("error", &error)]),
+            },
+        }
+    }
+}
+
+/// Counts one open connection for as long as it lives.
+struct Open(Rc<Worker>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if self.0.live().fetch_sub(1, Relaxed) == 1 {
+            self.0.idle.notify_one();
+        }
+    }
+}

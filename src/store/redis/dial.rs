@@ -1,0 +1,244 @@
+//! Makes a connection to Redis: TCP, TLS or a unix socket, then `HELLO 3`, the database, and what
+//! the server says of itself. No deadline of its own and no retry: the link has both.
+
+use std::{path::Path, pin::Pin, sync::Arc, time::Duration};
+
+use redis::{
+    AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, RedisConnectionInfo, Value,
+    aio::{ConnectionLike as _, MultiplexedConnection},
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+};
+use tokio_rustls::TlsConnector;
+
+use super::reply;
+use crate::{
+    config::{RedisAddress, RedisStore},
+    store::StoreError,
+};
+
+/// Commands that may wait for the driver to write them. The crate's own 50 would let a burst of
+/// misses queue before the deadline's clock of each has started to mean anything.
+const PIPELINE_BUFFER: usize = 4_096;
+
+/// Reads and writes the socket. Whoever holds the connection has to poll it.
+pub(super) type Driver = Pin<Box<dyn Future<Output = ()>>>;
+
+/// What the server said of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// `Redis 7.0.15, RESP3`.
+    pub(super) text: String,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Everything needed to connect.
+pub(super) struct Dialer {
+    address: RedisAddress,
+    info: RedisConnectionInfo,
+    tls: Option<TlsConnector>,
+    /// How this store is called in errors: its URL without user and password.
+    pub(super) store: String,
+    /// Longest wait for an answer, and for a connection.
+    pub(super) limit: Duration,
+}
+
+impl std::fmt::Debug for Dialer {
+    /// Without `info`, which holds the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Dialer({})", self.store)
+    }
+}
+
+impl Dialer {
+    pub(super) fn new(config: &RedisStore) -> Result<Self, StoreError> {
+        let store = name(&config.address, config.database);
+        let mut info = RedisConnectionInfo::default()
+            .set_protocol(ProtocolVersion::RESP3)
+            .set_lib_name("tollgate", env!("CARGO_PKG_VERSION"))
+            .set_db(config.database);
+        if let Some(username) = &config.username {
+            info = info.set_username(username);
+        }
+        if let Some(password) = &config.password {
+            info = info.set_password(password.expose());
+        }
+        let tls = match &config.address {
+            RedisAddress::Tls { ca, .. } => Some(connector(&store, ca.as_deref())?),
+            RedisAddress::Tcp { .. } | RedisAddress::Unix(_) => None,
+        };
+        Ok(Self { address: config.address.clone(), info, tls, store, limit: config.timeout })
+    }
+
+    /// Connects and greets.
+    ///
+    /// # Errors
+    ///
+    /// Words for an operator: what failed, without the password.
+    pub(super) async fn dial(&self) -> Result<(MultiplexedConnection, Driver), String> {
+        let refused = |error: std::io::Error| error.to_string();
+        match &self.address {
+            RedisAddress::Tcp { host, port } => self.greet(tcp(host, *port).await?).await,
+            RedisAddress::Tls { host, port, .. } => {
+                let name = ServerName::try_from(host.clone())
+                    .map_err(|_| format!("`{host}` is no name that a certificate can hold"))?;
+                let connector = self.tls.as_ref().ok_or("no TLS settings")?;
+                let stream = connector.connect(name, tcp(host, *port).await?).await;
+                self.greet(stream.map_err(|error| format!("TLS: {error}"))?).await
+            }
+            RedisAddress::Unix(path) => {
+                self.greet(UnixStream::connect(path).await.map_err(refused)?).await
+            }
+        }
+    }
+
+    async fn greet<S>(&self, stream: S) -> Result<(MultiplexedConnection, Driver), String>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let config = AsyncConnectionConfig::new()
+            .set_response_timeout(None) // the link has the deadline
+            .set_pipeline_buffer_size(PIPELINE_BUFFER);
+        let (connection, driver) =
+            MultiplexedConnection::new_with_config(&self.info, stream, config)
+                .await
+                .map_err(|error| reply::link_error(&error))?;
+        Ok((connection, Box::pin(driver)))
+    }
+}
+
+async fn tcp(host: &str, port: u16) -> Result<TcpStream, String> {
+    let stream = TcpStream::connect((host, port)).await.map_err(|error| error.to_string())?;
+    stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    Ok(stream)
+}
+
+/// Asks the server who it is and what would make it lose records. A server that will not say
+/// (its access list may deny `INFO`) is used without facts.
+pub(super) async fn facts(connection: &mut MultiplexedConnection) -> Result<Facts, String> {
+    let mut pipeline = Pipeline::new();
+    for section in ["server", "memory", "replication"] {
+        let mut command = Cmd::new();
+        command.arg("INFO").arg(section);
+        pipeline.add_command(command);
+    }
+    let answers = connection
+        .req_packed_commands(&pipeline, 0, 3)
+        .await
+        .map_err(|error| reply::link_error(&error))?;
+    Ok(read_facts(&answers.iter().map(text).collect::<String>()))
+}
+
+/// The text of an `INFO` answer; an error has none.
+fn text(value: &Value) -> String {
+    if let Value::VerbatimString { text, .. } = value { format!("{text}\n") } else { String::new() }
+}
+
+fn read_facts(info: &str) -> Facts {
+    let find = |key: &str| {
+        let value = |line: &str| line.strip_prefix(key)?.strip_prefix(':').map(str::to_owned);
+        info.lines().find_map(value).map(|value| value.trim().to_owned())
+    };
+    let mut warnings = Vec::new();
+    if let Some(policy) = find("maxmemory_policy").filter(|policy| policy != "noeviction") {
+        warnings.push(format!(
+            "maxmemory-policy is `{policy}`: it may drop live tokens; set `noeviction`"
+        ));
+    }
+    if find("role").is_some_and(|role| role == "slave") {
+        warnings.push("it is a read-only replica: nothing can be issued or revoked".to_owned());
+    }
+    // Valkey calls itself by its own name and reports the Redis it is compatible with besides.
+    let server = match (find("valkey_version"), find("redis_version")) {
+        (Some(version), _) => format!("Valkey {version}"),
+        (None, Some(version)) => format!("Redis {version}"),
+        (None, None) => "a server that does not tell its version".to_owned(),
+    };
+    Facts { text: format!("{server}, RESP3"), warnings }
+}
+
+/// The URL of `address` without user and password.
+fn name(address: &RedisAddress, database: i64) -> String {
+    let bracketed = |host: &str| {
+        if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+    };
+    match address {
+        RedisAddress::Tcp { host, port } => {
+            format!("redis://{}:{port}/{database}", bracketed(host))
+        }
+        RedisAddress::Tls { host, port, .. } => {
+            format!("rediss://{}:{port}/{database}", bracketed(host))
+        }
+        RedisAddress::Unix(path) => format!("unix:{}", path.display()),
+    }
+}
+
+/// TLS 1.2 and 1.3, the server's name checked against `ca` or the system's roots.
+fn connector(store: &str, ca: Option<&Path>) -> Result<TlsConnector, StoreError> {
+    let failed = |cause: String| StoreError::Failed { store: store.to_owned(), cause };
+    let mut roots = RootCertStore::empty();
+    match ca {
+        Some(path) => {
+            let unreadable = |error| failed(format!("reading {}: {error}", path.display()));
+            for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
+                let certificate = certificate.map_err(unreadable)?;
+                let unusable = |error| failed(format!("{}: {error}", path.display()));
+                roots.add(certificate).map_err(unusable)?;
+            }
+            if roots.is_empty() {
+                return Err(failed(format!("{} holds no certificate", path.display())));
+            }
+        }
+        None => {
+            // Some of a system's roots may be odd; none at all means the store is never reached.
+            let (_, _) =
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if roots.is_empty() {
+                return Err(failed("the system has no CA certificates; name a CA file".to_owned()));
+            }
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_name_the_server_and_what_could_lose_records() {
+        let facts =
+            read_facts("redis_version:7.0.15\r\nmaxmemory_policy:noeviction\r\nrole:master\r\n");
+        assert_eq!(facts, Facts { text: "Redis 7.0.15, RESP3".to_owned(), warnings: vec![] });
+
+        let facts = read_facts(
+            "redis_version:7.2.4\nvalkey_version:8.0.1\nmaxmemory_policy:allkeys-lru\nrole:slave\n",
+        );
+        assert_eq!(facts.text, "Valkey 8.0.1, RESP3");
+        assert_eq!(facts.warnings.len(), 2);
+        assert!(facts.warnings[0].contains("`allkeys-lru`"), "{facts:?}");
+
+        assert_eq!(read_facts("").text, "a server that does not tell its version, RESP3");
+    }
+
+    #[test]
+    fn a_store_is_named_by_its_address_alone() {
+        let tcp = RedisAddress::Tcp { host: "::1".to_owned(), port: 6379 };
+        assert_eq!(name(&tcp, 3), "redis://[::1]:6379/3");
+        let tls = RedisAddress::Tls { host: "redis.example".to_owned(), port: 6380, ca: None };
+        assert_eq!(name(&tls, 0), "rediss://redis.example:6380/0");
+        assert_eq!(name(&RedisAddress::Unix("/run/redis.sock".into()), 0), "unix:/run/redis.sock");
+    }
+}

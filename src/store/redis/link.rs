@@ -1,0 +1,278 @@
+//! One worker's connection to Redis and the task that keeps it: dial, watch, give up, dial again.
+//!
+//! Invariant: a call waits for an answer at most the configured limit, and not at all while there is
+//! no connection. A call is never repeated here.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use redis::{
+    Cmd, Pipeline, RedisResult, Value,
+    aio::{ConnectionLike as _, MultiplexedConnection},
+};
+use tokio::{sync::Notify, task::JoinHandle, time};
+
+use super::{
+    dial::{Dialer, Driver, Facts, facts},
+    reply,
+};
+use crate::store::{Health, HealthState, LinkEvent, StoreError};
+
+/// Late answers in a row that end a connection: one may be a hiccup, and what was written to a
+/// socket that nobody reads stays queued until it is closed.
+const LATE_ANSWERS_MAX: u32 = 3;
+
+/// First wait before dialling again. Short, because healing within a second is promised.
+const REDIAL_FIRST: Duration = Duration::from_millis(50);
+/// Longest wait before dialling again.
+const REDIAL_LAST: Duration = Duration::from_millis(250);
+/// A connection that lived this long was a good one: waits start from the first again.
+const GOOD_LIFE: Duration = Duration::from_secs(1);
+
+/// Between two `PING`s. They find a connection that is silently gone although nobody asks.
+const PING_EVERY: Duration = Duration::from_secs(1);
+
+/// The connection of one worker. Dropping it ends its task.
+pub(super) struct Link {
+    shared: Rc<Shared>,
+    task: JoinHandle<()>,
+}
+
+/// What the task and the callers share.
+struct Shared {
+    dialer: Arc<Dialer>,
+    state: RefCell<State>,
+    facts: RefCell<Facts>,
+}
+
+#[derive(Clone)]
+enum State {
+    Up(Rc<Live>),
+    Down { since: SystemTime, cause: String },
+}
+
+/// One connection that answered at least once.
+struct Live {
+    connection: MultiplexedConnection,
+    /// Late answers since the last good one.
+    late: Cell<u32>,
+    /// Notified when `late` reaches its limit.
+    given_up: Notify,
+    /// What the last `PING` was answered with, if that was an error: `LOADING`, `MASTERDOWN`.
+    complaint: RefCell<Option<(SystemTime, String)>>,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Link({})", self.shared.dialer.store)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Link {
+    /// Starts the task on the current runtime, which must be this worker's own.
+    pub(super) fn start(dialer: Arc<Dialer>, on_link: impl Fn(LinkEvent) + 'static) -> Self {
+        let cause = "not connected yet".to_owned();
+        let shared = Rc::new(Shared {
+            dialer,
+            state: RefCell::new(State::Down { since: SystemTime::now(), cause }),
+            facts: RefCell::new(Facts::default()),
+        });
+        let task = tokio::task::spawn_local(keep(Rc::clone(&shared), on_link));
+        Self { shared, task }
+    }
+
+    pub(super) fn store(&self) -> &str {
+        &self.shared.dialer.store
+    }
+
+    /// Sends one command and waits for its answer.
+    pub(super) async fn call(&self, command: &Cmd) -> Result<Value, StoreError> {
+        let live = self.shared.live()?;
+        let mut connection = live.connection.clone();
+        let answer = self.shared.within(&live, connection.req_packed_command(command)).await?;
+        self.checked(answer)
+    }
+
+    /// Sends two commands in one write and waits for both answers.
+    pub(super) async fn call_two(&self, pipeline: &Pipeline) -> Result<[Value; 2], StoreError> {
+        let live = self.shared.live()?;
+        let mut connection = live.connection.clone();
+        let asked = connection.req_packed_commands(pipeline, 0, 2);
+        let mut answers = self.shared.within(&live, asked).await?.into_iter();
+        let mut next = || self.checked(answers.next().unwrap_or_default());
+        Ok([next()?, next()?])
+    }
+
+    fn checked(&self, answer: Value) -> Result<Value, StoreError> {
+        if let Value::ServerError(error) = &answer {
+            return Err(reply::server_error(self.store(), error));
+        }
+        Ok(answer)
+    }
+
+    /// What is known of the connection, without asking.
+    pub(super) fn health(&self) -> Health {
+        let state = match &*self.shared.state.borrow() {
+            State::Up(live) => match &*live.complaint.borrow() {
+                None => HealthState::Up,
+                Some((since, cause)) => HealthState::Down { since: *since, cause: cause.clone() },
+            },
+            State::Down { since, cause } => {
+                HealthState::Down { since: *since, cause: cause.clone() }
+            }
+        };
+        let facts = self.shared.facts.borrow().clone();
+        let store = self.store().to_owned();
+        Health { store, state, facts: facts.text, warnings: facts.warnings }
+    }
+}
+
+impl Shared {
+    fn live(&self) -> Result<Rc<Live>, StoreError> {
+        match &*self.state.borrow() {
+            State::Up(live) => Ok(Rc::clone(live)),
+            State::Down { cause, .. } => Err(self.unreachable(cause.clone())),
+        }
+    }
+
+    fn unreachable(&self, cause: String) -> StoreError {
+        StoreError::Unreachable { store: self.dialer.store.clone(), cause }
+    }
+
+    /// Waits for `answer` within the limit, and counts the answers that come too late.
+    async fn within<T>(
+        &self,
+        live: &Live,
+        answer: impl Future<Output = RedisResult<T>>,
+    ) -> Result<T, StoreError> {
+        let limit = self.dialer.limit;
+        match time::timeout(limit, answer).await {
+            Ok(Ok(value)) => {
+                live.late.set(0);
+                Ok(value)
+            }
+            Ok(Err(error)) if error.code().is_some() => Err(StoreError::Failed {
+                store: self.dialer.store.clone(),
+                cause: reply::link_error(&error),
+            }),
+            Ok(Err(error)) => Err(self.unreachable(reply::link_error(&error))),
+            Err(_) => {
+                live.late.set(live.late.get() + 1);
+                if live.late.get() >= LATE_ANSWERS_MAX {
+                    live.given_up.notify_one();
+                }
+                Err(StoreError::TimedOut { store: self.dialer.store.clone(), limit })
+            }
+        }
+    }
+
+    /// Asks for a sign of life now and then, for as long as the connection lasts.
+    async fn ping(&self, live: &Live) {
+        let mut command = Cmd::new();
+        command.arg("PING");
+        loop {
+            time::sleep(PING_EVERY).await;
+            let mut connection = live.connection.clone();
+            let asked = connection.req_packed_command(&command);
+            if let Ok(answer) = self.within(live, asked).await {
+                let mut complaint = live.complaint.borrow_mut();
+                *complaint = match (answer, complaint.take()) {
+                    (Value::ServerError(error), earlier) => {
+                        let since = earlier.map_or_else(SystemTime::now, |(since, _)| since);
+                        Some((since, reply::words(error.code())))
+                    }
+                    _ => None,
+                };
+            }
+        }
+    }
+}
+
+/// Keeps a connection for as long as the link exists.
+async fn keep(shared: Rc<Shared>, on_link: impl Fn(LinkEvent)) {
+    let mut pause = REDIAL_FIRST;
+    loop {
+        let cause = match dial(&shared).await {
+            Ok((live, driver, facts)) => {
+                let live = Rc::new(live);
+                let made = Instant::now();
+                *shared.facts.borrow_mut() = facts.clone();
+                *shared.state.borrow_mut() = State::Up(Rc::clone(&live));
+                on_link(LinkEvent::Up { facts: facts.text });
+                let cause = watch(&shared, &live, driver).await;
+                if made.elapsed() >= GOOD_LIFE {
+                    pause = REDIAL_FIRST;
+                }
+                shared.down(cause.clone());
+                on_link(LinkEvent::Lost { cause });
+                None
+            }
+            Err(cause) => Some(cause),
+        };
+        if let Some(cause) = cause {
+            shared.down(cause);
+        }
+        time::sleep(jittered(pause)).await;
+        pause = (pause * 3 / 2).min(REDIAL_LAST);
+    }
+}
+
+impl Shared {
+    /// Notes why there is no connection; `since` is when the trouble began, not its last sign.
+    fn down(&self, cause: String) {
+        let mut state = self.state.borrow_mut();
+        let since = match &*state {
+            State::Up(_) => SystemTime::now(),
+            State::Down { since, .. } => *since,
+        };
+        *state = State::Down { since, cause };
+    }
+}
+
+/// Dials and asks who is there, each within the limit. A server that accepts and says nothing has
+/// not been reached.
+async fn dial(shared: &Shared) -> Result<(Live, Driver, Facts), String> {
+    let limit = shared.dialer.limit;
+    let late = |_| format!("no answer within {limit:?}");
+    let (mut connection, mut driver) =
+        time::timeout(limit, shared.dialer.dial()).await.map_err(late)??;
+    let asked = time::timeout(limit, facts(&mut connection));
+    let facts = tokio::select! {
+        facts = asked => facts.map_err(late)??,
+        () = &mut driver => return Err("it closed the connection".to_owned()),
+    };
+    let live = Live {
+        connection,
+        late: Cell::new(0),
+        given_up: Notify::new(),
+        complaint: RefCell::new(None),
+    };
+    Ok((live, driver, facts))
+}
+
+/// Drives the connection until it ends; why it did.
+async fn watch(shared: &Shared, live: &Live, mut driver: Driver) -> String {
+    tokio::select! {
+        () = &mut driver => "it closed the connection".to_owned(),
+        () = live.given_up.notified() => {
+            format!("{LATE_ANSWERS_MAX} answers in a row were not there within {:?}", shared.dialer.limit)
+        }
+        () = shared.ping(live) => String::new(), // never ends
+    }
+}
+
+/// `pause` with up to half of it added, so that the gateways of a fleet do not dial in step.
+fn jittered(pause: Duration) -> Duration {
+    let random = getrandom::u32().unwrap_or(0);
+    pause + pause.mul_f64(f64::from(random) / f64::from(u32::MAX) / 2.0)
+}

@@ -1,0 +1,194 @@
+//! Records in a Redis (or anything that speaks RESP3 and Lua as it does), shared by all gateways.
+//!
+//! | key                            | value                                  | expiry               |
+//! |--------------------------------|----------------------------------------|----------------------|
+//! | `{prefix}token:<uuid hex>`     | the record as JSON                     | the token's + 60 s   |
+//! | `{prefix}principal:user:<id>`  | hash: `generation`, `active` (1 or 0)  | none                 |
+//!
+//! Every command has the configured deadline and is sent once. One command or script touches one
+//! key, so that a cluster could hold them.
+
+mod dial;
+mod link;
+mod reply;
+
+use std::{rc::Rc, sync::Arc, time::SystemTime};
+
+use redis::{Cmd, Pipeline};
+use uuid::Uuid;
+
+use self::{dial::Dialer, link::Link};
+use super::{
+    Health, LinkEvent, StoreError, first_generation,
+    foreign::{self, ForeignFound, Raw},
+};
+use crate::{
+    config::{Foreign, ForeignRecord, RedisStore},
+    token::{
+        record::{PrincipalState, TokenRecord},
+        ttl::{record_expiry_ms, unix_ms},
+    },
+};
+
+/// The state of a principal, made active with a first generation if there is none.
+const STATE: &str = "redis.call('HSETNX', KEYS[1], 'generation', ARGV[1]) \
+    redis.call('HSETNX', KEYS[1], 'active', '1') \
+    return redis.call('HMGET', KEYS[1], 'generation', 'active')";
+
+/// Adds one to the generation of a principal that exists, in one write.
+///
+/// Deleting what does not exist changes nothing, and a replica refuses to do it: without that, one
+/// that lags behind would say that there is no such principal.
+const REVOKE_ALL: &str = "if redis.call('EXISTS', KEYS[1]) == 0 then \
+        redis.call('DEL', KEYS[1]) return 0 end \
+    redis.call('HINCRBY', KEYS[1], 'generation', 1) return 1";
+
+/// Sets the status of a principal that exists; shutting it out ends its tokens in the same write.
+const SET_ACTIVE: &str = "if redis.call('EXISTS', KEYS[1]) == 0 then \
+        redis.call('DEL', KEYS[1]) return 0 end \
+    if ARGV[1] == '0' then redis.call('HINCRBY', KEYS[1], 'generation', 1) end \
+    redis.call('HSET', KEYS[1], 'active', ARGV[1]) return 1";
+
+/// The settings of a Redis, checked and with its certificates read. No connection.
+#[derive(Clone, Debug)]
+pub struct RedisOrigin {
+    dialer: Arc<Dialer>,
+    prefix: Arc<str>,
+}
+
+impl RedisOrigin {
+    /// Reads the CA file, if one is named. Connects to nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Failed`] when the certificates cannot be read.
+    pub(super) fn open(config: &RedisStore) -> Result<Self, StoreError> {
+        let dialer = Arc::new(Dialer::new(config)?);
+        Ok(Self { dialer, prefix: config.prefix.as_str().into() })
+    }
+
+    pub(super) fn attach(&self, on_link: impl Fn(LinkEvent) + 'static) -> RedisLink {
+        let link = Rc::new(Link::start(Arc::clone(&self.dialer), on_link));
+        RedisLink { link, prefix: Arc::clone(&self.prefix) }
+    }
+}
+
+/// One worker's connection, which its own task keeps alive.
+#[derive(Clone, Debug)]
+pub struct RedisLink {
+    link: Rc<Link>,
+    prefix: Arc<str>,
+}
+
+impl RedisLink {
+    fn token_key(&self, id: Uuid) -> String {
+        format!("{}token:{}", self.prefix, id.simple())
+    }
+
+    fn principal_key(&self, subject: &str) -> String {
+        format!("{}principal:user:{subject}", self.prefix)
+    }
+
+    pub(super) async fn token(&self, id: Uuid) -> Result<Option<TokenRecord>, StoreError> {
+        let command = command("GET", &self.token_key(id));
+        match reply::bytes(self.link.call(&command).await?)? {
+            None => Ok(None),
+            Some(json) => {
+                serde_json::from_slice(&json).map(Some).map_err(|_| StoreError::bad_record("JSON"))
+            }
+        }
+    }
+
+    pub(super) async fn principal(
+        &self,
+        subject: &str,
+    ) -> Result<Option<PrincipalState>, StoreError> {
+        let mut command = command("HMGET", &self.principal_key(subject));
+        command.arg("generation").arg("active");
+        reply::principal(self.link.call(&command).await?)
+    }
+
+    pub(super) async fn foreign(
+        &self,
+        token: &str,
+        layout: &Foreign,
+    ) -> Result<Option<ForeignFound>, StoreError> {
+        let key = foreign::key(layout, token);
+        let read = match layout.record {
+            ForeignRecord::Json | ForeignRecord::Text => "GET",
+            ForeignRecord::Hash => "HGETALL",
+        };
+        let mut pipeline = Pipeline::new();
+        pipeline.add_command(command(read, &key)).add_command(command("PTTL", &key));
+        // Taken before the answer, so that the key's end is never put later than it is.
+        let asked_ms = unix_ms(SystemTime::now());
+        let [value, left] = self.link.call_two(&pipeline).await?;
+        let raw = match layout.record {
+            ForeignRecord::Json => reply::bytes(value)?.map(Raw::Json),
+            ForeignRecord::Text => reply::bytes(value)?.map(Raw::Text),
+            ForeignRecord::Hash => reply::pairs(value)?.map(Raw::Hash),
+        };
+        let (Some(raw), Some(left)) = (raw, reply::time_left(&left)?) else { return Ok(None) };
+        foreign::read(raw, layout, left.map(|left| asked_ms.saturating_add(left))).map(Some)
+    }
+
+    /// Two writes, the principal's first: a record whose principal is missing is refused, while a
+    /// principal without a record lets nobody in.
+    pub(super) async fn issue(
+        &self,
+        id: Uuid,
+        mut record: TokenRecord,
+    ) -> Result<TokenRecord, StoreError> {
+        record.generation = self.generation(&record.subject).await?;
+        let json = serde_json::to_vec(&record).map_err(|_| StoreError::bad_record("JSON"))?;
+        let mut command = command("SET", &self.token_key(id));
+        command.arg(json);
+        if let Some(left) = reply::lifetime(record_expiry_ms(record.expires_ms)) {
+            command.arg("PX").arg(left);
+        }
+        self.link.call(&command).await?;
+        Ok(record)
+    }
+
+    /// The generation of `subject`, whose state is made if it is missing and never touched if not.
+    async fn generation(&self, subject: &str) -> Result<u64, StoreError> {
+        let mut command = script(STATE, &self.principal_key(subject));
+        command.arg(first_generation(self.link.store())?);
+        let state = reply::principal(self.link.call(&command).await?)?;
+        state.map(|state| state.generation).ok_or_else(|| StoreError::bad_record("principal"))
+    }
+
+    pub(super) async fn revoke(&self, id: Uuid) -> Result<bool, StoreError> {
+        reply::was_there(&self.link.call(&command("DEL", &self.token_key(id))).await?)
+    }
+
+    pub(super) async fn revoke_all(&self, subject: &str) -> Result<bool, StoreError> {
+        let command = script(REVOKE_ALL, &self.principal_key(subject));
+        reply::was_there(&self.link.call(&command).await?)
+    }
+
+    pub(super) async fn set_active(&self, subject: &str, active: bool) -> Result<bool, StoreError> {
+        let mut command = script(SET_ACTIVE, &self.principal_key(subject));
+        command.arg(i64::from(active));
+        reply::was_there(&self.link.call(&command).await?)
+    }
+
+    pub(super) fn health(&self) -> Health {
+        self.link.health()
+    }
+}
+
+fn command(name: &str, key: &str) -> Cmd {
+    let mut command = Cmd::new();
+    command.arg(name).arg(key);
+    command
+}
+
+fn script(text: &str, key: &str) -> Cmd {
+    let mut command = Cmd::new();
+    command.arg("EVAL").arg(text).arg(1).arg(key);
+    command
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! The client's body on its way to the backend: counted, bounded in size and silence, never held.
+
+use std::{
+    cell::Cell,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::tick::{self, Sleep};
+
+/// What went wrong with the client's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyFault {
+    /// More bytes than the rule allows.
+    #[error("the body is larger than allowed")]
+    TooLarge,
+    /// Silence for longer than `[limits] body-idle`.
+    #[error("the body stopped arriving")]
+    TooSlow,
+    /// The client closed, or its framing broke, before the body's end.
+    #[error("the body ended early")]
+    Cut,
+}
+
+/// What the sender of a request may know of its body while it is being sent.
+#[derive(Debug)]
+pub struct Progress {
+    fault: Cell<Option<BodyFault>>,
+    last: Cell<Instant>,
+    done: Cell<bool>,
+    bytes: Cell<u64>,
+}
+
+impl Progress {
+    /// The first fault, once there is one.
+    #[must_use]
+    pub fn fault(&self) -> Option<BodyFault> {
+        self.fault.get()
+    }
+
+    /// Bytes taken from the client so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+}
+
+/// The body of a forwarded request.
+#[derive(Debug)]
+pub enum RequestBody {
+    /// None at all.
+    Empty,
+    /// Streamed from the client.
+    Streamed(Box<Streamed>),
+}
+
+/// A body that is still arriving.
+#[derive(Debug)]
+pub struct Streamed {
+    inner: Incoming,
+    /// Exact length, when the head told it.
+    length: Option<u64>,
+    left: u64,
+    idle: Duration,
+    silence: Option<Sleep>,
+    progress: Rc<Progress>,
+}
+
+impl RequestBody {
+    /// Streams `inner`: at most `max` bytes, never silent for longer than `idle`.
+    #[must_use]
+    pub fn streamed(inner: Incoming, length: Option<u64>, max: u64, idle: Duration) -> Self {
+        let progress = Rc::new(Progress {
+            fault: Cell::new(None),
+            last: Cell::new(tick::now()),
+            done: Cell::new(false),
+            bytes: Cell::new(0),
+        });
+        Self::Streamed(Box::new(Streamed {
+            inner,
+            length,
+            left: max,
+            idle,
+            silence: None,
+            progress,
+        }))
+    }
+
+    /// A view of the body that outlives its sending; `None` when there is none.
+    #[must_use]
+    pub fn progress(&self) -> Option<Rc<Progress>> {
+        match self {
+            Self::Empty => None,
+            Self::Streamed(body) => Some(Rc::clone(&body.progress)),
+        }
+    }
+}
+
+impl Streamed {
+    fn fail<T>(&self, fault: BodyFault) -> Poll<Option<Result<T, BodyFault>>> {
+        self.progress.fault.set(Some(fault));
+        Poll::Ready(Some(Err(fault)))
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        match Pin::new(&mut self.inner).poll_frame(cx) {
+            Poll::Pending => {
+                let due = self.progress.last.get() + self.idle;
+                let silence = self.silence.get_or_insert_with(|| tick::sleep_until(due));
+                silence.reset(due);
+                match Pin::new(silence).poll(cx) {
+                    Poll::Ready(()) => self.fail(BodyFault::TooSlow),
+                    Poll::Pending => Poll::Pending,
+                }
+            }
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) => {
+                    self.progress.last.set(tick::now());
+                    let bytes = data.len() as u64;
+                    self.progress.bytes.set(self.progress.bytes.get() + bytes);
+                    match self.left.checked_sub(bytes) {
+                        Some(left) => self.left = left,
+                        None => return self.fail(BodyFault::TooLarge),
+                    }
+                    Poll::Ready(Some(Ok(Frame::data(data))))
+                }
+                // Request trailers would become fields that no rule has seen: they are dropped.
+                Err(_trailers) => self.end(),
+            },
+            Poll::Ready(None) => self.end(),
+            Poll::Ready(Some(Err(_))) => self.fail(BodyFault::Cut),
+        }
+    }
+
+    fn end<T>(&self) -> Poll<Option<T>> {
+        self.progress.done.set(true);
+        self.progress.last.set(tick::now());
+        Poll::Ready(None)
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Streamed(body) => body.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Streamed(body) => body.progress.done.get(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Streamed(body) => match body.length {
+                Some(length) => {
+                    SizeHint::with_exact(length.saturating_sub(body.progress.bytes.get()))
+                }
+                None => SizeHint::default(),
+            },
+        }
+    }
+}
+
+/// Waits for `answer`, at most `limit` after the body's last movement: a client that uploads slowly is
+/// bounded by its own limit and does not use up the backend's. A body fault ends the wait at once.
+pub(super) async fn within<F: Future>(
+    limit: Duration,
+    progress: Option<&Progress>,
+    answer: F,
+) -> Option<F::Output> {
+    let mut answer = std::pin::pin!(answer);
+    let started = tick::now();
+    let mut silence = tick::sleep_until(started + limit);
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(output) = answer.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        loop {
+            if Pin::new(&mut silence).poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let since = progress.map_or(started, |body| body.last.get());
+            if since + limit <= tick::now() && progress.is_none_or(|body| body.done.get()) {
+                return Poll::Ready(None);
+            }
+            // Moved since, or still uploading: the body has its own limit of silence.
+            silence.reset((since + limit).max(tick::now() + tick::PERIOD));
+        }
+    })
+    .await
+}
