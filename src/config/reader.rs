@@ -19,11 +19,11 @@ use super::{
     context::{Context, inside_string},
     instant,
     interpolate::interpolate,
-    nearest::nearest,
     quantity,
     report::Mistake,
     source::Place,
 };
+use crate::nearest::nearest;
 
 /// A table of the file, or the idea of one that is not there.
 pub(super) struct Table<'c> {
