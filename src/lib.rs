@@ -34,6 +34,7 @@ pub mod cli;
 pub mod config;
 pub mod explain;
 pub mod gateway;
+mod nearest;
 pub mod policy;
 pub mod principal;
 pub mod request;

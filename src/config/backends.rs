@@ -58,7 +58,7 @@ pub(super) fn read(top: &Table, paths: &PathPolicy) -> Backends {
     }
     match &default {
         Some(value) => read_default(value, &mut list, faulty),
-        None if list.len() == 1 || faulty || top.cx.is_torn() => (),
+        None if list.len() == 1 || faulty || top.may_hold("backend") => (),
         None => top.cx.mistake(Mistake::nowhere("`backend` is missing").help(HELP)),
     }
     let (names, list) = list.into_iter().unzip();

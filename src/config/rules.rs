@@ -9,12 +9,12 @@ use std::{
 use super::{
     TOP_LEVEL_KEYS,
     backends::Backends,
-    nearest::nearest,
     reader::{Table, Text, Value},
     report::Mistake,
     source::Place,
 };
 use crate::{
+    nearest::nearest,
     policy::{Conflict, Left, Requirement, Rule, RuleSet, SyntaxError, ruleset::ConflictKind},
     request::path::PathPolicy,
 };
@@ -137,11 +137,7 @@ fn read_right(value: &Value, captures: Option<&[String]>, backends: &Backends) -
     let backend = table.get("backend").and_then(|value| read_backend(&value, backends));
     let timeout = table.get("timeout").and_then(|value| value.duration(TIMEOUTS));
     let body = table.get("body").and_then(|value| value.bytes(0..=1 << 50));
-    for key in NOT_BUILT {
-        if let Some(value) = table.get(key) {
-            value.bad(format!("`{key}` is not built into this version"), "remove it");
-        }
-    }
+    NOT_BUILT.into_iter().for_each(|key| table.not_built(key));
     table.done();
     Some(Right {
         asks: who.map(|(text, _)| text.written)?,

@@ -65,23 +65,11 @@ impl SourceFile {
         lines.into_iter().all(|line| !self.hidden.get(line).copied().unwrap_or(false))
     }
 
-    /// The whole lines around `span` with the number of the first, secrets struck out byte for byte
-    /// so that offsets stay true.
-    pub(super) fn excerpt(&self, span: &Range<usize>) -> (usize, usize, String) {
+    /// The whole lines around `span`, where they begin, and the number of the first.
+    pub(super) fn excerpt(&self, span: &Range<usize>) -> (usize, usize, &str) {
         let (first, last) = (self.line_of(span.start), self.line_of(span.end));
-        let mut excerpt = String::new();
-        for line in first..=last {
-            let end = self.lines.get(line + 1).copied().unwrap_or(self.text.len());
-            let text = &self.text[self.lines[line]..end];
-            if self.hidden.get(line).copied().unwrap_or(false) {
-                let bytes = text.trim_end_matches('\n').len();
-                excerpt.extend(std::iter::repeat_n('*', bytes));
-                excerpt.push_str(&text[bytes..]);
-            } else {
-                excerpt.push_str(text);
-            }
-        }
-        (self.lines[first], first + 1, excerpt)
+        let end = self.lines.get(last + 1).copied().unwrap_or(self.text.len());
+        (self.lines[first], first + 1, &self.text[self.lines[first]..end])
     }
 
     fn line_of(&self, at: usize) -> usize {

@@ -2,6 +2,7 @@
 
 mod golden;
 mod language;
+mod secrecy;
 mod shipped;
 
 use std::{

@@ -162,6 +162,10 @@ fn a_term_that_could_not_be_written_holds_for_nobody() {
         let decision = outcome(line, "bob", Presented::Proven(&bob)).map(|_| ());
         assert_eq!(decision, expected);
     }
+    // No capture and no id: two absences are not the same caller.
+    let line = Line { requirement: Some(Requirement::Any(vec![vec![self_is(7)]])), ..asks("deny") };
+    let nobody = caller("", &[], &[]);
+    assert_eq!(outcome(line, "bob", Presented::Proven(&nobody)).map(|_| ()), Err(NotSelf));
 }
 
 #[test]

@@ -51,11 +51,7 @@ pub(super) fn host(word: Word<'_>) -> Result<HostPattern, SyntaxError> {
         let help = "write it as browsers send it: `xn--…`";
         return wrong(at, "a host is ASCII", help);
     }
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let good = |label: &str| {
-        !label.is_empty() && label.len() <= LABEL_BYTES_MAX && label.bytes().all(known)
-    };
-    if name.len() > HOST_BYTES_MAX || !name.split('.').all(good) {
+    if name.len() > HOST_BYTES_MAX || !name.split('.').all(is_label) {
         return wrong(at, "this is no host name", "write one such as `api.example.com`");
     }
     if suffix && name.rsplit('.').next().is_some_and(|last| last.parse::<u8>().is_ok()) {

@@ -114,10 +114,10 @@ impl Link {
     }
 
     fn checked(&self, answer: Value) -> Result<Value, StoreError> {
-        match answer {
-            Value::ServerError(error) => Err(reply::server_error(self.store(), &error)),
-            answer => Ok(answer),
+        if let Value::ServerError(error) = &answer {
+            return Err(reply::server_error(self.store(), error));
         }
+        Ok(answer)
     }
 
     /// What is known of the connection, without asking.

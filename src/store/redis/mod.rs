@@ -14,7 +14,7 @@ mod reply;
 
 use std::{rc::Rc, sync::Arc, time::SystemTime};
 
-use redis::{Cmd, Pipeline, Value};
+use redis::{Cmd, Pipeline};
 use uuid::Uuid;
 
 use self::{dial::Dialer, link::Link};

@@ -56,7 +56,7 @@ fn takes(line: &Line, example: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn a_request_falls_to_the_rule_that_no_other_goes_before(
