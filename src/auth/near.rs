@@ -158,6 +158,12 @@ impl NearCache {
         self.confirmed.entry_count()
     }
 
+    /// Does what the cache put off, so that [`entries`](Self::entries) is exact.
+    #[cfg(test)]
+    pub(super) async fn settle(&self) {
+        self.confirmed.run_pending_tasks().await;
+    }
+
     /// When an answer to a question asked at `asked` stops counting.
     pub(super) fn fresh_until(&self, asked: Instant) -> Instant {
         asked + self.ttl

@@ -170,7 +170,7 @@ fn read_strip(value: &Value, paths: &PathPolicy) -> Option<String> {
     let text = value.text()?;
     let path = CanonicalPath::parse(&text.text, paths).ok();
     match path {
-        Some(path) if path.len() > 0 => Some(path.as_str().trim_end_matches('/').to_owned()),
+        Some(path) if !path.is_empty() => Some(path.as_str().trim_end_matches('/').to_owned()),
         Some(_) => {
             value.bad("this cuts nothing", "remove `strip`");
             None

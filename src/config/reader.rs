@@ -371,6 +371,15 @@ impl Text {
         format!("`{}`", shorten(&self.written))
     }
 
+    /// Whether this key has a reference in it, which is a mistake: keys are read before variables.
+    pub(super) fn has_reference(&self, cx: &Context) -> bool {
+        let Some(at) = self.text.find("${") else { return false };
+        let place = self.part(cx, at..self.text.len());
+        let message = "`${…}` is not filled in here";
+        cx.mistake(Mistake::at(place, message, "it works in values only, never in keys"));
+        true
+    }
+
     /// The place of a part of the text.
     pub(super) fn part(&self, cx: &Context, at: std::ops::Range<usize>) -> Place {
         inside_string(cx, &self.place, &self.text, at)

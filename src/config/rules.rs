@@ -87,6 +87,9 @@ fn read_rule(
     paths: &PathPolicy,
     backends: &Backends,
 ) -> Option<Rule> {
+    if key.has_reference(table.cx) {
+        return None;
+    }
     let left = Left::parse(&key.text, paths);
     if let Err(error) = &left {
         table.cx.mistake(bad_left(table, key, error));
@@ -192,10 +195,15 @@ fn explain(conflict: &Conflict, places: &[Place], asks: &[String]) -> Mistake {
             let message =
                 "these two rules clash: they match the same requests and ask for different things";
             let (first, second) = if first <= second { (first, second) } else { (second, first) };
+            let help = if settle.is_empty() {
+                "remove one, or let each name its own methods".to_owned()
+            } else {
+                format!("say which holds where they meet, in a line of its own: `\"{settle}\" = …`")
+            };
             Mistake::at(first.clone(), message, "this rule")
                 .and(second.clone(), "and this one")
                 .note(format!("both match `{example}`"))
-                .help(format!("remove one, or say which holds where they meet: `\"{settle}\" = …`"))
+                .help(help)
         }
         ConflictKind::FallThrough => {
             let open = &asks[conflict.second];

@@ -1,11 +1,10 @@
 //! The files that were read, and places in them.
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use super::veil;
 
 /// One file's text, and which of its lines may never be shown.
-#[derive(Debug)]
 pub(super) struct SourceFile {
     /// As the operator named it: what stands before `:line:column`.
     pub(super) name: String,
@@ -87,5 +86,12 @@ impl SourceFile {
 
     fn line_of(&self, at: usize) -> usize {
         self.lines.partition_point(|start| *start <= at).saturating_sub(1)
+    }
+}
+
+/// Shows no text: some of it is secret.
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceFile").field("name", &self.name).finish_non_exhaustive()
     }
 }

@@ -26,7 +26,8 @@ pub(super) fn secret_lines(text: &str) -> Vec<bool> {
                 let starts = starts_entry(line);
                 let goes_on = inside == Inside::Value && !starts;
                 let secret = names_a_secret(line) || goes_on;
-                hidden.push(secret && holds_text(line) || holds_password(line));
+                let value = if starts { line.split_once('=').map_or("", |(_, v)| v) } else { line };
+                hidden.push(secret && holds_text(value) || holds_password(line));
                 next(line, secret)
             }
         };
@@ -88,8 +89,7 @@ fn names_a_secret(line: &str) -> bool {
 
 /// Whether anything but comments, references to variables and file references is left of a value:
 /// `secret = "${TOLLGATE_SECRET}"` shows nothing, `"${TOLLGATE_SECRET:-hunter2}"` does.
-fn holds_text(line: &str) -> bool {
-    let value = line.split_once('=').map_or(line, |(_, value)| value);
+fn holds_text(value: &str) -> bool {
     without_references(without_comment(value)).chars().any(char::is_alphanumeric)
 }
 
@@ -155,7 +155,7 @@ mod tests {
         check("store = \"redis://:hunter2@h/0\"",                       &[true]);
         check("backend = \"http://u:hunter2@h\"",                       &[true]);
         check("secret = \"${A:-hunter2}\"",                             &[true]);
-        check("secret = [\n \"one\",\n \"two==\"\n]\nhealth = \"off\"", &[true, true, true, false, false]);
+        check("secret = [\n \"one\",\n \"two==\"\n]\nhealth = \"off\"", &[false, true, true, false, false]);
         check("secret = \"\"\"\na = b\n\"\"\"\nhealth = \"off\"",       &[false, true, true, false]);
     }
 

@@ -6,6 +6,8 @@ mod nearest;
 pub mod pattern;
 pub mod requirement;
 pub mod ruleset;
+#[cfg(test)]
+mod testing;
 mod words;
 
 use std::{
