@@ -128,9 +128,7 @@ impl Backend {
     }
 
     /// Answers as `script` says for each head.
-    pub(crate) fn scripted(
-        script: impl Fn(&Head) -> Vec<Step> + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) fn scripted(script: impl Fn(&Head) -> Vec<Step> + Send + Sync + 'static) -> Self {
         Self::on_port(0, script)
     }
 

@@ -36,7 +36,8 @@ pub(crate) struct Setup {
 impl Setup {
     /// Two workers and the embedded file, before `backend`.
     pub(crate) fn new(backend: &str) -> Self {
-        let setup = Self { folder: TempDir::new().unwrap(), top: Vec::new(), tables: String::new() };
+        let setup =
+            Self { folder: TempDir::new().unwrap(), top: Vec::new(), tables: String::new() };
         setup
             .key("listen", r#""127.0.0.1:0""#)
             .key("health", r#""127.0.0.1:0""#)
@@ -287,9 +288,8 @@ impl Log {
 
     /// The events whose message contains `message`.
     pub(crate) fn events(&self, message: &str) -> Vec<Value> {
-        let said = |line: &Value| {
-            line["message"].as_str().is_some_and(|text| text.contains(message))
-        };
+        let said =
+            |line: &Value| line["message"].as_str().is_some_and(|text| text.contains(message));
         self.json().into_iter().filter(said).collect()
     }
 

@@ -51,8 +51,7 @@ pub(crate) struct Http2 {
 
 impl Http2 {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (sender, connection) = runtime.block_on(async {
             let stream = TcpStream::connect(address).await.unwrap();
             let io = TokioIo::new(stream);

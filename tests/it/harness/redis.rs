@@ -134,12 +134,10 @@ fn launch(port: u16, folder: &Path, password: Option<&str>) -> Option<Child> {
     if let Some(password) = password {
         command.args(["--requirepass", password]);
     }
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("these tests need `redis-server`: `make test` or `apt-get install redis-server`");
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect(
+            "these tests need `redis-server`: `make test` or `apt-get install redis-server`",
+        );
     until("Redis to answer", || {
         if child.try_wait().unwrap().is_some() {
             return Some(false);
