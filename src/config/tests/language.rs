@@ -39,10 +39,17 @@ fn a_file_of_two_lines_has_every_default() {
 }
 
 #[test]
+fn the_default_of_health_is_taken_too() {
+    let report = bad("listen = \"127.0.0.1:9902\"").first_line();
+    assert!(report.ends_with("`health` listens here unless told otherwise"), "{report}");
+    assert!(read("listen = \"127.0.0.1:9902\"\nhealth = \"off\"").is_ok());
+}
+
+#[test]
 fn a_store_is_a_url_or_a_table() {
-    let redis = |text: &str| match good(text).store {
-        Store::Redis(redis) => redis,
-        other => panic!("{other:?}"),
+    let redis = |text: &str| {
+        let Store::Redis(redis) = good(text).store else { panic!("no Redis: {text}") };
+        redis
     };
     let url = redis("store = \"redis://gate:a%40b@Redis.example/3\"");
     assert_eq!(url.address, RedisAddress::Tcp { host: "redis.example".to_owned(), port: 6379 });
