@@ -33,6 +33,7 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod gateway;
+mod nearest;
 pub mod policy;
 pub mod principal;
 pub mod request;

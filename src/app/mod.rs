@@ -91,6 +91,7 @@ impl App {
         let shared = Arc::new(Shared {
             current: Arc::new(ArcSwap::from_pointee(generation)),
             draining: AtomicBool::new(false),
+            undeclared_proxy: AtomicBool::new(false),
             guesses: Guesses::default(),
             workers,
         });

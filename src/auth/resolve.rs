@@ -6,10 +6,7 @@
 
 use std::{
     cell::RefCell,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -87,36 +84,6 @@ impl From<Failure> for Unresolved {
     }
 }
 
-/// What one worker's resolver did. Written by that worker alone, read by the metrics of another.
-#[derive(Debug, Default)]
-pub struct ResolveCounts {
-    levels: [AtomicU64; 4],
-    refusals: [AtomicU64; 9],
-}
-
-impl ResolveCounts {
-    /// Tokens resolved at `level`.
-    #[must_use]
-    pub fn resolved(&self, level: Level) -> u64 {
-        self.levels[level as usize].load(Relaxed)
-    }
-
-    /// Tokens that proved nobody, in the order of [`Unresolved::ALL`].
-    #[must_use]
-    pub fn refused(&self) -> [u64; 9] {
-        std::array::from_fn(|index| self.refusals[index].load(Relaxed))
-    }
-
-    fn count(&self, outcome: &Result<Resolved, Unresolved>) {
-        let counter = match outcome {
-            Ok(resolved) => &self.levels[resolved.level as usize],
-            Err(why) => &self.refusals[why.index()],
-        };
-        // One writer: a load and a store do, and cost a fraction of an atomic addition.
-        counter.store(counter.load(Relaxed) + 1, Relaxed);
-    }
-}
-
 /// Which tokens there are: ours, or another service's.
 #[derive(Clone, Debug)]
 pub enum Scheme {
@@ -132,7 +99,6 @@ pub struct Resolver {
     near: NearCache,
     store: Store,
     hot: RefCell<HotLevel>,
-    counts: Arc<ResolveCounts>,
 }
 
 impl std::fmt::Debug for Resolver {
@@ -146,13 +112,7 @@ impl Resolver {
     #[must_use]
     pub fn new(scheme: Scheme, near: NearCache, store: Store) -> Self {
         let hot = RefCell::new(HotLevel::new());
-        Self { scheme, near, store, hot, counts: Arc::default() }
-    }
-
-    /// What this resolver did so far.
-    #[must_use]
-    pub fn counts(&self) -> &Arc<ResolveCounts> {
-        &self.counts
+        Self { scheme, near, store, hot }
     }
 
     /// The store this resolver asks.
@@ -181,12 +141,10 @@ impl Resolver {
             }
             None => self.look_up(token, now_ms).await,
         };
-        let outcome = outcome.and_then(|resolved| {
+        outcome.and_then(|resolved| {
             let expired = resolved.identity.expires_ms <= now_ms;
             if expired { Err(Unresolved::Expired) } else { Ok(resolved) }
-        });
-        self.counts.count(&outcome);
-        outcome
+        })
     }
 
     fn hot(&self, token: &str) -> Option<Arc<Identity>> {

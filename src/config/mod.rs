@@ -18,7 +18,6 @@ mod include;
 mod instant;
 mod interpolate;
 mod load;
-mod nearest;
 mod quantity;
 mod reader;
 mod report;

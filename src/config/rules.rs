@@ -9,12 +9,12 @@ use std::{
 use super::{
     TOP_LEVEL_KEYS,
     backends::Backends,
-    nearest::nearest,
     reader::{Table, Text, Value},
     report::Mistake,
     source::Place,
 };
 use crate::{
+    nearest::nearest,
     policy::{Conflict, Left, Requirement, Rule, RuleSet, SyntaxError, ruleset::ConflictKind},
     request::path::PathPolicy,
 };

@@ -3,7 +3,7 @@
 //! Works before the file parses, because a secret must not be printed on account of a missing quote
 //! next to it. It errs towards hiding: a hidden line costs an operator one look into the file.
 
-use super::nearest::distance;
+use strsim::osa_distance as distance;
 
 /// Names whose values are secrets; anything that could be a slip of the pen for one is treated alike.
 const SECRET_NAMES: [&str; 4] = ["secret", "secrets", "password", "passwd"];

@@ -61,6 +61,19 @@ impl Peer {
         &self.text
     }
 
+    /// Whether the peer stands in a private network: where proxies stand, and where nobody who
+    /// guesses from outside comes from directly.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        match self.ip {
+            None => true,
+            Some(IpAddr::V4(ip)) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+            Some(IpAddr::V6(ip)) => {
+                ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
+            }
+        }
+    }
+
     /// The address, unless the peer is a unix socket.
     #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {

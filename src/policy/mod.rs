@@ -2,7 +2,6 @@
 
 pub mod decide;
 pub mod explain;
-mod nearest;
 pub mod pattern;
 pub mod requirement;
 pub mod ruleset;

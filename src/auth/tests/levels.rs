@@ -21,8 +21,6 @@ fn each_level_answers_what_the_next_one_told_it() {
         assert_eq!(level(&second, &token).await, Level::Near);
         assert_eq!(level(&second, &token).await, Level::Hot);
         assert!(!format!("{near:?} {first:?} {store:?}").contains(&token[4..20]));
-        assert_eq!(first.counts().resolved(Level::Store), 1);
-        assert_eq!(second.counts().resolved(Level::Hot), 1);
     });
 }
 
@@ -56,7 +54,6 @@ fn a_forged_damaged_or_expired_token_never_reaches_the_store() {
         assert_eq!((server.calls("get"), server.calls("hmget")), (0, 1), "issuing reads the state");
         assert_eq!(level(&resolver, &good).await, Level::Store);
         assert_eq!((server.calls("get"), server.calls("hmget")), (1, 2));
-        assert_eq!(resolver.counts().refused()[..3], [12, 6, 9]);
     });
 }
 

@@ -12,11 +12,11 @@ use crate::config::{
     context::{Context, inside_string},
     instant,
     interpolate::interpolate,
-    nearest::nearest,
     quantity,
     report::Mistake,
     source::Place,
 };
+use crate::nearest::nearest;
 
 /// A value and where it stands.
 #[derive(Clone)]

@@ -2,9 +2,9 @@
 
 use super::{Area, HostPattern, Left, Methods, Segment, Verb, host::host};
 use crate::{
+    nearest::nearest,
     policy::{
         SyntaxError,
-        nearest::nearest,
         words::{Word, wrong},
     },
     request::path::{CanonicalPath, Case, EmptySegments, PathPolicy},
