@@ -12,7 +12,8 @@ use toml::{Spanned, de::DeTable};
 
 use self::value::shorten;
 pub(in crate::config) use self::value::{Text, Value};
-use super::{context::Context, nearest::nearest, report::Mistake, source::Place};
+use super::{context::Context, report::Mistake, source::Place};
+use crate::nearest::nearest;
 
 /// A table of the file, or the idea of one that is not there.
 pub(in crate::config) struct Table<'c> {
