@@ -149,6 +149,19 @@ fn under_load_no_request_is_lost() {
     assert!(lines.iter().all(|line| line["status"] == 200));
 }
 
+/// The kernel has accepted it: to the client the gateway was there.
+#[test]
+fn who_has_connected_in_time_may_still_ask() {
+    let backend = Backend::plain();
+    let mut gate = Setup::new(&backend.url()).tables(RULES).start();
+    let mut late = gate.connect();
+    gate.signal(Signal::TERM);
+    refuses_connections(gate.address);
+    let answer = late.ask(get("/1", ""));
+    assert_eq!((answer.text(), answer.field("connection")), ("hello", Some("close")));
+    assert_eq!(gate.ended().code(), Some(0));
+}
+
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let latch = Latch::default();
