@@ -185,8 +185,8 @@ async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
         }
     }
     worker.close_all();
-    // One turn for the accept loops to take what the kernel holds, and for what they hand over.
-    tick::sleep(tick::PERIOD).await;
+    // Until the accept loops have taken what the kernel holds, and what they hand over is here.
+    tick::sleep(accept::LAST_CALL + 2 * tick::PERIOD).await;
     while let Ok(command) = inbox.try_recv() {
         if let Command::Serve(incomer) = command {
             worker.serve(incomer);

@@ -37,8 +37,10 @@ fn is_draining(gate: &Gateway) {
     });
 }
 
+/// Waits until nobody new gets in. A kernel whose knock goes unheard tries again only after a second.
 fn refuses_connections(address: SocketAddr) {
-    until("the listener to close", || TcpStream::connect(address).is_err().then_some(()));
+    let knock = || TcpStream::connect_timeout(&address, Duration::from_millis(50));
+    until("the listener to close", || knock().is_err().then_some(()));
 }
 
 #[test]
@@ -110,10 +112,7 @@ fn what_never_ends_is_cut_when_the_time_to_drain_is_over() {
 /// Asks until the gateway refuses connections; every request that was sent must be answered, and a
 /// connection may end only after an answer that said so.
 fn ask_until_the_end(address: SocketAddr, answered: &AtomicUsize) {
-    while TcpStream::connect(address).is_ok() {
-        let Ok(stream) = TcpStream::connect(address) else { return };
-        drop(stream);
-        let mut client = Client::connect(address);
+    while let Some(mut client) = Client::try_connect(address) {
         loop {
             let answer = client.send(get("/1", "")).try_answer(false);
             let answer = answer.expect("a request was lost");
