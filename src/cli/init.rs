@@ -72,10 +72,10 @@ wrote  {file}
        {secret}
 
 next
-  tollgate check {file}                                  # the rules, and what stands open
+  tollgate check {file}            # the rules, and what stands open
+  tollgate serve --config {file}   # in a terminal of its own
   TOKEN=$(tollgate token issue --config {file} --subject ann)
-  tollgate serve --config {file}
-  curl -i http://127.0.0.1:8080/ -H \"Authorization: Bearer $TOKEN\"   # in another terminal, with that TOKEN
+  curl -i http://127.0.0.1:8080/ -H \"Authorization: Bearer $TOKEN\"
 
 Then write your own rules into {file}; a running gateway takes them over by itself."
     )

@@ -129,16 +129,17 @@ fn revoke(args: RevokeArgs) -> Result<(), Failure> {
         return if revoked.found { Ok(()) } else { Err(Failure::new(Exit::Data, "")) };
     }
     let what = match (&revoked.subject, revoked.id) {
-        (Some(subject), _) => format!("all tokens of {subject}"),
+        (Some(subject), _) => format!("subject `{subject}`"),
         (None, Some(id)) => format!("token {id}"),
-        (None, None) => "the token".to_owned(),
+        (None, None) => "this token".to_owned(),
     };
     if !revoked.found {
         let message = format!("nothing was revoked: the store does not know {what}");
         return Err(Failure::new(Exit::Data, message)
             .help("it was revoked before, has expired, or was issued into another store"));
     }
-    out(&format!("revoked {what}{way}"));
+    let all = if revoked.subject.is_some() { "all tokens of " } else { "" };
+    out(&format!("revoked {all}{what}{way}"));
     err("there is no way back; `tollgate token issue` makes a new one");
     Ok(())
 }

@@ -28,7 +28,7 @@ pub(super) fn rehearse(
     let sent = rehearse::outbound(canonical, sources, permit, config)?;
     let mut removed = fields_removed(came, &sent.headers, config);
     removed.extend(query.iter().flat_map(|query| parameters_removed(query, sent.uri.query())));
-    let set = sent
+    let mut set: Vec<(String, String)> = sent
         .headers
         .iter()
         .filter(|(name, value)| came.get(*name) != Some(*value) || is_ours(name, config))
@@ -36,6 +36,8 @@ pub(super) fn rehearse(
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         })
         .collect();
+    // Who is calling first: that is what one looks for.
+    set.sort_by_key(|(name, _)| !config.identity.iter().any(|field| field.name == *name.as_str()));
     Ok(Forwarded {
         to: format!("{}, {}", backend.name, servers(backend)),
         request: format!("{} {}", sent.method, sent.uri),

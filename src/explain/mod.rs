@@ -137,6 +137,8 @@ pub struct Decision {
     pub reason: String,
     /// A sentence.
     pub says: String,
+    /// Why, for a refusal that no term of a rule explains.
+    pub because: Option<String>,
     /// What would let it pass.
     pub to_pass: Vec<String>,
 }

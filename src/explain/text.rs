@@ -116,6 +116,9 @@ impl Page {
         };
         let text = self.paint(paint, &text);
         self.part("decision", &text);
+        if let Some(because) = &decision.because {
+            self.more(because);
+        }
         if !decision.to_pass.is_empty() {
             let to_do =
                 if decision.outcome == Outcome::Unknown { "to know" } else { "to let this pass" };

@@ -22,7 +22,7 @@ use super::{
 
 /// How the binary is told to serve a file.
 fn arguments(config: &Path) -> Vec<OsString> {
-    vec![config.into()]
+    vec!["serve".into(), "--config".into(), config.into()]
 }
 
 /// A gateway about to be started.
