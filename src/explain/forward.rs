@@ -46,6 +46,17 @@ pub(super) fn rehearse(
     })
 }
 
+/// Says of identity fields only that they are set, where nobody knows to what.
+pub(super) fn veil(forwarded: &mut Forwarded, config: &Config) {
+    forwarded
+        .set
+        .retain(|(name, _)| !config.identity.iter().any(|field| field.name.as_str() == name));
+    let veiled = config.identity.iter().map(|field| {
+        (field.name.as_str().to_owned(), "(what the store says of the caller)".to_owned())
+    });
+    forwarded.set.splice(..0, veiled);
+}
+
 fn servers(backend: &Backend) -> String {
     let servers = backend.servers.iter().map(|server| match server {
         Server::Tcp { host, port } => format!("http://{host}:{port}"),

@@ -100,7 +100,10 @@ impl Asked<'_> {
             Judged::Permit(permit) => {
                 let sent = forward::rehearse(canonical, &fields, &sources, &permit, config);
                 match sent {
-                    Ok(forwarded) => {
+                    Ok(mut forwarded) => {
+                        if matches!(calling, CallerIs::SomeUser) {
+                            forward::veil(&mut forwarded, config);
+                        }
                         explanation.decision = permitted(&permit, &calling);
                         explanation.forwarded = Some(forwarded);
                     }
@@ -229,7 +232,7 @@ fn rule(
     let without_it = match (policy::decide(next, presented(calling), now), calling) {
         (_, CallerIs::Refused(answer)) if !public => answer.clone(),
         (Ok(_), _) => "permit".to_owned(),
-        (Err(_), CallerIs::SomeUser) if next.is_some() => "depend on who is calling".to_owned(),
+        (Err(_), CallerIs::SomeUser) if next.is_some() => "depends".to_owned(),
         (Err(denial), _) => format!("{} {}", denial.status().as_u16(), denial.reason()),
     };
     let terms = match calling {
@@ -239,6 +242,7 @@ fn rule(
     let term = |term: explain::TermCheck| {
         let holds = (!unknown || term.holds).then_some(term.holds);
         let says = match holds {
+            Some(_) if unknown => "yes: whoever it is".to_owned(),
             Some(_) => term.says,
             None => "only the store knows who the caller is".to_owned(),
         };
@@ -271,20 +275,21 @@ fn form(canonical: &Canonical, raw_path: &str) -> CanonicalForm {
 }
 
 fn credential(shown: &Shown, said: bool) -> CredentialFound {
-    let (source, says) = match shown {
-        Shown::Unread => {
-            (None, "not looked at, the rule is public; whatever is there is removed".to_owned())
+    let none = |says: &str| CredentialFound { present: false, source: None, says: says.to_owned() };
+    match shown {
+        Shown::Unread => none("not looked at: the rule is public; whatever is there is removed"),
+        Shown::Nothing if said => none("none in the request; --as stands for one"),
+        Shown::Nothing => none("none"),
+        Shown::Bad(refused) => {
+            CredentialFound { present: true, source: None, says: format!("bad: {refused}") }
         }
-        Shown::Nothing if said => (None, "none in the request; --as stands for one".to_owned()),
-        Shown::Nothing => (None, "none".to_owned()),
-        Shown::Bad(refused) => (None, format!("bad: {refused}")),
         Shown::Token { source, .. } => {
             let (word, place) = place(source);
             let checked = if said { "; not checked, --as says who it is" } else { "" };
-            (Some(word), format!("token in {place}, removed from what is forwarded{checked}"))
+            let says = format!("token in {place}, removed from what is forwarded{checked}");
+            CredentialFound { present: true, source: Some(word), says }
         }
-    };
-    CredentialFound { source, says }
+    }
 }
 
 /// A source as `[tokens] from` spells it, and in words.
