@@ -9,6 +9,7 @@ mod guess;
 mod id;
 mod outbound;
 mod peer;
+pub(crate) mod rehearse;
 mod reject;
 mod state;
 
@@ -27,6 +28,7 @@ use http::{
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+pub(crate) use self::cors::is_preflight;
 use self::{access::AccessRecord, answer::Fit, outbound::Outbound, peer::Route};
 pub use self::{
     body::Body,

@@ -199,7 +199,7 @@ impl State {
 }
 
 impl Backend {
-    fn new(settings: config::Backend, upstream: Rc<Upstream>, config: &Config) -> Self {
+    pub(super) fn new(settings: config::Backend, upstream: Rc<Upstream>, config: &Config) -> Self {
         let strip = settings.strip.as_deref();
         let strip = strip.and_then(|prefix| CanonicalPath::parse(prefix, &config.paths).ok());
         let host = match &settings.servers[0] {
