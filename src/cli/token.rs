@@ -23,6 +23,7 @@ use crate::{
         wire::{Issued, Job, Order, Revoked, Shown, Which},
     },
     config::{Config, Store as StoreConfig},
+    explain::printable,
     gateway::Generation,
     secret::Secret,
     store::{HealthState, StoreOrigin},
@@ -113,7 +114,7 @@ fn table(shown: &Shown) -> String {
         ("expires", expires),
     ];
     let rows = rows.into_iter().filter_map(|(label, text)| text.map(|text| (label, text)));
-    rows.map(|(label, text)| format!("{label:<9}{text}\n")).collect()
+    rows.map(|(label, text)| format!("{label:<9}{}\n", printable(&text))).collect()
 }
 
 fn revoke(args: RevokeArgs) -> Result<(), Failure> {

@@ -237,7 +237,9 @@ fn rule(
     };
     let terms = match calling {
         CallerIs::Refused(_) => Vec::new(),
-        _ => explain::explain(found, presented(calling)),
+        CallerIs::Nobody | CallerIs::Known(_) | CallerIs::SomeUser => {
+            explain::explain(found, presented(calling))
+        }
     };
     let term = |term: explain::TermCheck| {
         let holds = (!unknown || term.holds).then_some(term.holds);

@@ -17,6 +17,7 @@ mod text;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::text::printable;
 pub use self::{
     judge::Proof,
     question::{BadQuestion, Caller, Question},

@@ -103,7 +103,7 @@ impl Page {
             Some(false) => RED,
             None => YELLOW,
         };
-        self.paint(paint, &term.says)
+        self.paint(paint, &printable(&term.says))
     }
 
     fn paint(&self, paint: &str, text: &str) -> String {
@@ -140,7 +140,7 @@ impl Page {
             forwarded.set.iter().partition(|(name, _)| USUAL.contains(&name.as_str()));
         for (index, (name, value)) in own.iter().enumerate() {
             let label = if index == 0 { "set" } else { "" };
-            self.part(label, &format!("{name}: {value}"));
+            self.part(label, &printable(&format!("{name}: {value}")));
         }
         if !usual.is_empty() {
             let label = if own.is_empty() { "set" } else { "" };
@@ -178,7 +178,12 @@ fn principal(found: Option<&PrincipalFound>, carries_one: bool) -> String {
         let _ = write!(text, "  token {}", times.join(", "));
     }
     let _ = write!(text, "  (from {})", found.known_from);
-    text
+    printable(&text)
+}
+
+/// Text for a terminal: a control character of some record could rewrite what is on the screen.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// The two largest units of a span: `6 d 22 h`.

@@ -190,8 +190,9 @@ fn exit_codes_tell_what_to_do_about_it() {
     let shop = Shop::with(SHOP);
     shop.write("bad.toml", "backend = 7\n");
     shop.write("memory.toml", &SHOP.replace("file:tollgate.redb", "memory:"));
+    shop.write("away.toml", &SHOP.replace("file:tollgate.redb", "redis://127.0.0.1:1/0"));
     #[rustfmt::skip]
-    let rows: [(&[&str], i32, &str); 14] = [
+    let rows: [(&[&str], i32, &str); 15] = [
         // arguments                                                      code  what it says
         (&["--version"],                                                  0,    "tollgate 0."),
         (&["check", "tollgate.toml"],                                     0,    "tollgate.toml is good: 6 rules"),
@@ -207,6 +208,7 @@ fn exit_codes_tell_what_to_do_about_it() {
         (&["token", "issue", "--subject", "ann", "--ttl", "1w"],          64,   "or `never`"),
         (&["token", "issue", "--subject", ""],                            65,   "belongs to a subject"),
         (&["token", "issue", "--subject", "ann", "--config", "memory.toml"], 69, "add `admin ="),
+        (&["token", "issue", "--subject", "ann", "--config", "away.toml"],   69, "redis://127.0.0.1:1/0"),
     ];
     for (args, code, says) in rows {
         let said = shop.run(args);
