@@ -86,7 +86,7 @@ pub(super) struct InitArgs {
 
 /// Checks a configuration file: all its mistakes, or its rules
 ///
-/// Reads the file and what it includes, runs its [expect] lines, and starts nothing. A good file is shown as
+/// Reads the file and what it includes, runs its `[expect]` lines, and starts nothing. A good file is shown as
 /// its sorted rules, with what stands open; a bad one with each mistake's line and what to do. Exits with 78
 /// when the file is bad.
 #[derive(Args)]
@@ -208,7 +208,7 @@ pub(super) struct IssueArgs {
     /// A scope of the token; may be given more than once
     #[arg(long = "scope", value_name = "SCOPE")]
     pub(super) scopes: Vec<String>,
-    /// How long it lives: 90s, 1h, 30d or never; otherwise what [tokens] ttl says
+    /// How long it lives: 90s, 1h, 30d or never; otherwise what `[tokens] ttl` says
     #[arg(long, value_parser = ttl)]
     pub(super) ttl: Option<String>,
     /// Print JSON for scripts

@@ -15,7 +15,7 @@ use super::{
     Exit, Failure,
     args::{ConfigFile, IssueArgs, RevokeArgs, ShowArgs, TokenCommand},
     client::{Client, Reached, on_this_thread},
-    screen::{err, json, out},
+    screen::{err, json, out, shell_word},
 };
 use crate::{
     app::admin::{
@@ -23,7 +23,7 @@ use crate::{
         wire::{Issued, Job, Order, Revoked, Shown, Which},
     },
     config::{Config, Store as StoreConfig},
-    explain::printable,
+    explain::{printable, span},
     gateway::Generation,
     secret::Secret,
     store::{HealthState, StoreOrigin},
@@ -62,7 +62,7 @@ fn issue(args: IssueArgs) -> Result<(), Failure> {
     let issued: Issued = read(answer)?;
     let until = issued.expires.map_or("never expires".to_owned(), |at| format!("expires {at}"));
     let lists = lists(&issued.roles, &issued.scopes);
-    let file = args.file.config.display();
+    let file = shell_word(&args.file.config);
     err(&format!(
         "issued to {}{lists}, {until}; this is the only time it is shown",
         issued.subject
@@ -224,10 +224,19 @@ async fn directly(config: Config, job: &Job, why: &str) -> Result<(Value, String
         tick::sleep(tick::PERIOD).await;
     }
     let name = store.health().store;
+    let delay =
+        generation.config.tokens.near_ttl.min(generation.config.tokens.near_ttl_without_push);
+    let shared = matches!(generation.config.store, StoreConfig::Redis(_));
     let random = getrandom::u64().map_err(|error| {
         Failure::new(Exit::Software, format!("the system has no random numbers: {error}"))
     })?;
     let ids = IdSource::new(random.to_be_bytes());
     let answer = Desk { generation, store }.carry_out(job, &ids, SystemTime::now()).await?;
-    Ok((answer, format!("\n({why}: {name} was used directly)")))
+    let mut way = format!("\n({why}: {name} was used directly");
+    if shared && matches!(job, Job::Revoke(_)) {
+        let ms = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
+        way.push_str(&format!("; gateways that share it notice within {}", span(ms)));
+    }
+    way.push(')');
+    Ok((answer, way))
 }

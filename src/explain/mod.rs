@@ -17,7 +17,7 @@ mod text;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::text::printable;
+pub(crate) use self::text::{printable, span};
 pub use self::{
     judge::Proof,
     question::{BadQuestion, Caller, Question},

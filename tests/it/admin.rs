@@ -11,6 +11,7 @@ use crate::{
         backend::Backend,
         client::{Client, bearer, get, request},
         gateway::{Gateway, Setup},
+        redis::Redis,
     },
 };
 
@@ -222,4 +223,33 @@ fn what_it_cannot_do_it_says_as_json() {
         assert_eq!(answer.status, status, "{first}: {}", answer.text());
         assert!(answer.json()["error"].is_string(), "{first}");
     }
+}
+
+#[test]
+fn with_a_shared_store_commands_work_with_and_without_a_gateway() {
+    let (backend, mut redis) = (Backend::plain(), Redis::start());
+    let setup = Setup::new(&backend.url())
+        .key("store", &format!("{:?}", redis.url()))
+        .key("admin", "\"unix:admin.sock\"")
+        .tables(RULES);
+    let mut gateway = setup.start();
+    let folder = gateway.folder().to_owned();
+    let by_gateway = run_in(&folder, &["token", "issue", "--subject", "kim"], "");
+    assert_eq!(by_gateway.code, 0, "{by_gateway:?}");
+    let token = bearer(by_gateway.out.trim());
+    assert_eq!(gateway.ask(get("/orders", &token)).status, 200);
+    assert_eq!(run_in(&folder, &["token", "revoke", "--subject", "kim"], "").code, 0);
+    assert_eq!(gateway.ask(get("/orders", &token)).reason(), "token_revoked");
+
+    gateway.kill(); // its socket's file stays, and nobody is behind it
+    let direct = run_in(&folder, &["token", "issue", "--subject", "kim"], "");
+    assert_eq!(direct.code, 0, "{direct:?}");
+    assert!(direct.err.contains("no gateway runs"), "{direct:?}");
+    let revoked = run_in(&folder, &["token", "revoke"], &direct.out);
+    assert!(revoked.out.contains("notice within 1 s"), "{revoked:?}");
+
+    gateway.start_again();
+    redis.kill();
+    let away = run_in(&folder, &["token", "issue", "--subject", "kim"], "");
+    assert_eq!((away.code, away.out.as_str()), (69, ""), "{away:?}");
 }

@@ -96,6 +96,15 @@ fn every_line_gives_the_status_that_it_promises() {
     assert_eq!(demo.left_behind(), Vec::<PathBuf>::new(), "the temporary folder is gone");
 }
 
+/// Whoever closes the window has ended the demo, and expects nothing of it to stay.
+#[test]
+fn it_ends_with_its_terminal() {
+    let mut demo = Demo::start(free_port());
+    kill_process(Pid::from_child(&demo.child), Signal::HUP).unwrap();
+    until("the demo's end", || demo.child.try_wait().unwrap());
+    assert_eq!(demo.left_behind(), Vec::<PathBuf>::new());
+}
+
 #[test]
 fn a_taken_port_is_not_shared_and_the_next_one_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
