@@ -123,7 +123,12 @@ impl App {
                     }
                     continue;
                 }
-                _ = hangup.recv() => true,
+                _ = hangup.recv() => {
+                    if self.quiet {
+                        break; // its terminal is gone, and nobody else knows of it
+                    }
+                    true
+                }
                 () = files.changed() => false,
             };
             Reloader::new(&mut self).reload(forced, &mut files);

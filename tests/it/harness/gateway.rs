@@ -130,6 +130,11 @@ impl Gateway {
         gateway
     }
 
+    /// Serves a file that somebody else has written into `folder`.
+    pub(crate) fn serve(folder: TempDir, config: PathBuf) -> Self {
+        Self::run(folder, config, HashMap::new())
+    }
+
     /// Reads the start's `listening` event: ports were chosen by the kernel.
     fn learn_addresses(&mut self) {
         let line = until("the gateway's start", || {
