@@ -28,7 +28,7 @@ pub(super) fn show_duration(duration: Duration) -> String {
     show(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &TIMES)
 }
 
-/// The shortest exact spelling that [`bytes`] reads back.
+/// The shortest exact spelling that [`bytes()`] reads back.
 pub(super) fn show_bytes(bytes: u64) -> String {
     show(bytes, &SIZES)
 }
