@@ -93,9 +93,13 @@ impl App {
 
     async fn serve(mut self) -> Result<(), AppError> {
         spawn_local(tick::run(|_| ()));
+        // Before anything is said: who reads that we are here may stop us at once.
+        let mut stop = Stop::new()?;
+        let mut hangup = signal(SignalKind::hangup())?;
         let control = Control::new(Arc::clone(&self.shared), self.metrics.clone());
-        if !self.quiet {
-            banner::print(&self, &control.store().1).await;
+        match &self.screen {
+            None => banner::print(&self, &control.store().1).await,
+            Some(screen) => println!("{screen}"),
         }
         if let Some((_, listener)) = self.health.take() {
             spawn_local(serve_health(listener, Rc::clone(&control)));
@@ -103,8 +107,6 @@ impl App {
         if let Some((_, listener)) = self.admin.take() {
             spawn_local(super::admin::serve(listener, Rc::clone(&control)));
         }
-        let mut stop = Stop::new()?;
-        let mut hangup = signal(SignalKind::hangup())?;
         let generation = self.generation();
         let mut files = FileWatch::start(&generation.config.sources);
         drop(generation);
@@ -122,7 +124,7 @@ impl App {
                     continue;
                 }
                 _ = hangup.recv() => {
-                    if self.quiet {
+                    if self.screen.is_some() {
                         break; // its terminal is gone, and nobody else knows of it
                     }
                     true
@@ -158,14 +160,14 @@ impl App {
         if self.workers.iter().all(crate::server::WorkerHandle::ended) {
             self.writer.finish();
         }
-        if !self.quiet {
+        if self.screen.is_none() {
             event(Level::Info, "stopped", &[]);
         }
     }
 
-    /// Tells of the process's own life, unless somebody else does.
+    /// Tells of the process's own life, unless a screen does.
     fn tell(&self, message: &str, fields: &[(&str, &dyn std::fmt::Display)]) {
-        if !self.quiet {
+        if self.screen.is_none() {
             event(Level::Info, message, fields);
         }
     }
