@@ -3,7 +3,7 @@
 
 use std::{
     cell::RefCell,
-    io,
+    io::{self, Write as _},
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
@@ -93,13 +93,19 @@ impl App {
 
     async fn serve(mut self) -> Result<(), AppError> {
         spawn_local(tick::run(|_| ()));
-        // Before anything is said: who reads that we are here may stop us at once.
+        let control = Control::new(Arc::clone(&self.shared), self.metrics.clone());
+        // Before anything is said: who reads it may signal, or change the file, at once.
         let mut stop = Stop::new()?;
         let mut hangup = signal(SignalKind::hangup())?;
-        let control = Control::new(Arc::clone(&self.shared), self.metrics.clone());
+        let generation = self.generation();
+        let mut files = FileWatch::start(&generation.config.sources);
+        Reloader::new(&mut self).reload(false, &mut files); // changed since it was read?
         match &self.screen {
-            None => banner::print(&self, &control.store().1).await,
-            Some(screen) => println!("{screen}"),
+            Some(screen) => drop(writeln!(io::stdout(), "{screen}")), // or nobody is left to read it
+            None => {
+                banner::listening(&self);
+                spawn_local(banner::parts(generation, control.store().1));
+            }
         }
         if let Some((_, listener)) = self.health.take() {
             spawn_local(serve_health(listener, Rc::clone(&control)));
@@ -107,9 +113,6 @@ impl App {
         if let Some((_, listener)) = self.admin.take() {
             spawn_local(super::admin::serve(listener, Rc::clone(&control)));
         }
-        let generation = self.generation();
-        let mut files = FileWatch::start(&generation.config.sources);
-        drop(generation);
         loop {
             let forced = tokio::select! {
                 name = stop.next() => {
