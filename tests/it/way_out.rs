@@ -411,3 +411,29 @@ fn clients_may_come_by_a_unix_socket_too() {
     assert_eq!(backend.last().field("x-forwarded-for"), Some("unix"));
     assert_eq!(gate.access_line(&answer)["client"], "unix");
 }
+
+#[test]
+fn cookie_lines_of_http2_become_one_without_ours() {
+    let backend = Backend::plain();
+    let from = "[tokens]\nfrom = [\"cookie:session\"]";
+    let gate = Setup::new(&backend.url()).tables(RULES).tables(from).start();
+    let session = format!("session={}", gate.token("ann"));
+    let mut h2 = Http2::connect(gate.address);
+    let cookies = [("cookie", "a=b"), ("cookie", session.as_str()), ("cookie", "c=d; e=f")];
+    assert_eq!(h2.get("/orders/1", &cookies).verdict(), "200");
+    let received = backend.last();
+    assert_eq!(received.field("cookie"), Some("a=b; c=d; e=f"));
+    assert_eq!(received.field("x-auth-subject"), Some("ann"));
+    assert_eq!(h2.get("/orders/1", &cookies[1..2]).verdict(), "200");
+    assert_eq!(backend.last().field("cookie"), None);
+}
+
+#[test]
+fn an_identity_that_no_backend_would_take_is_refused_and_not_cut() {
+    let backend = Backend::plain();
+    let identity = format!("[identity]\nX-Who = \"{{principal.id}} {}\"", "a".repeat(4096));
+    let gate = Setup::new(&backend.url()).tables(RULES).tables(&identity).start();
+    let answer = gate.ask(get("/orders/1", &gate.bearer("ann")));
+    assert_eq!(answer.verdict(), "502 identity_too_large");
+    assert_eq!(gate.ask(get("/catalog/1", "")).verdict(), "200", "a guest has none");
+}

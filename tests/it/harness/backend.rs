@@ -24,6 +24,8 @@ pub(crate) enum Step {
     Body,
     /// Sends bytes.
     Write(Vec<u8>),
+    /// Sends this many bytes, counting those that the kernel took.
+    Flood(usize, Arc<AtomicUsize>),
     /// Sends an answer made from what came in.
     Reply(fn(&Received) -> Vec<u8>),
     /// Waits until the test lets it go on.
@@ -268,6 +270,14 @@ fn take(shared: &Shared, index: usize, reader: &mut Reader, step: Step) -> bool 
     match step {
         Step::Body => read_body(shared, index, reader),
         Step::Write(bytes) => reader.wire.write_all(&bytes).is_ok(),
+        Step::Flood(bytes, sent) => {
+            let piece = [b'x'; 64 * 1024];
+            (0..bytes / piece.len()).all(|_| {
+                let taken = reader.wire.write_all(&piece).is_ok();
+                sent.fetch_add(piece.len(), SeqCst);
+                taken
+            })
+        }
         Step::Reply(make) => {
             let received = shared.received.lock().unwrap()[index].clone();
             reader.wire.write_all(&make(&received)).is_ok()
@@ -277,7 +287,7 @@ fn take(shared: &Shared, index: usize, reader: &mut Reader, step: Step) -> bool 
             true
         }
         Step::Gone => {
-            reader.to_end();
+            reader.rest();
             shared.received.lock().unwrap()[index].gone = true;
             false
         }

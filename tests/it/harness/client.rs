@@ -94,11 +94,6 @@ impl Client {
         self
     }
 
-    /// Whether all bytes could be handed to the kernel.
-    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        self.reader.wire.write_all(bytes.as_ref()).is_ok()
-    }
-
     /// The next answer; panics when the connection ends before its head.
     pub(crate) fn answer(&mut self) -> Answer {
         self.try_answer(false).expect("the gateway closed without an answer")
@@ -112,6 +107,11 @@ impl Client {
     /// The next head alone, such as that of a 100.
     pub(crate) fn head(&mut self) -> Head {
         self.reader.head().expect("the gateway closed without a head")
+    }
+
+    /// What comes next, up to CR LF.
+    pub(crate) fn line(&mut self) -> String {
+        self.reader.line().expect("the gateway closed")
     }
 
     /// The next answer, unless the connection ends before its head.
@@ -129,7 +129,7 @@ impl Client {
         } else if let Some(length) = head.length() {
             if self.reader.exactly(length, &mut body) { End::Clean } else { End::Cut }
         } else {
-            body = self.reader.to_end();
+            body = self.reader.rest();
             End::Closed
         };
         let raw = self.reader.take_raw();
@@ -143,7 +143,7 @@ impl Client {
 
     /// Waits until the gateway closes, and shows what it still sent.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
-        self.reader.to_end()
+        self.reader.rest()
     }
 
     /// Ends our direction only.

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     ffi::OsString,
-    io::{BufRead as _, BufReader, Read},
+    io::{BufRead as _, BufReader, Read, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -249,6 +249,22 @@ fn spawn(config: &Path) -> (Child, Log, Log) {
     let out = Log::follow(child.stdout.take().unwrap());
     let err = Log::follow(child.stderr.take().unwrap());
     (child, out, err)
+}
+
+/// Runs another command of the binary on the same file, and returns its exit code and standard output.
+pub(crate) fn command(config: &Path, words: &[&str], input: &str) -> (i32, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(words)
+        .arg("--config")
+        .arg(config)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
 }
 
 /// Runs the gateway on a file that it must not accept, and returns its exit code and what it said.

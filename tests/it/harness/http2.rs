@@ -91,6 +91,23 @@ impl Http2 {
         })
     }
 
+    /// Begins a request and resets its stream once `until` has returned.
+    pub(crate) fn begin_and_leave(&mut self, target: &str, until: impl FnOnce()) {
+        let request = request("GET", target, &[], "");
+        let mut sender = self.sender.clone();
+        let asking = self.runtime.spawn(async move { exchange(&mut sender, request).await });
+        // Its head has to go out before anybody can wait for it.
+        for _ in 0..50 {
+            self.runtime.block_on(tokio::task::yield_now());
+        }
+        until();
+        asking.abort();
+        let _ = self.runtime.block_on(asking);
+        for _ in 0..50 {
+            self.runtime.block_on(tokio::task::yield_now());
+        }
+    }
+
     /// Several requests at once.
     pub(crate) fn ask_all(&mut self, targets: &[(&str, Vec<(&str, &str)>)]) -> Vec<Answer> {
         let mut running = Vec::new();

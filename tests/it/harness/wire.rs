@@ -176,6 +176,11 @@ impl Reader {
         self.up_to(b"\r\n\r\n").map(|raw| Head::parse(&raw))
     }
 
+    /// Bytes up to CR LF; `None` when the peer ended before it.
+    pub(crate) fn line(&mut self) -> Option<String> {
+        self.up_to(b"\r\n").map(|raw| String::from_utf8_lossy(&raw).into_owned())
+    }
+
     /// Adds `count` bytes to `into`; `false` when the peer ended before.
     pub(crate) fn exactly(&mut self, mut count: usize, into: &mut Vec<u8>) -> bool {
         loop {
@@ -217,7 +222,7 @@ impl Reader {
     }
 
     /// All that comes until the peer ends.
-    pub(crate) fn to_end(&mut self) -> Vec<u8> {
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
         while self.fill() {}
         self.take(self.buffer.len())
     }
