@@ -3,7 +3,7 @@
 
 use std::{
     cell::RefCell,
-    io,
+    io::{self, Write as _},
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
@@ -100,9 +100,12 @@ impl App {
         let generation = self.generation();
         let mut files = FileWatch::start(&generation.config.sources);
         Reloader::new(&mut self).reload(false, &mut files); // changed since it was read?
-        if !self.quiet {
-            banner::listening(&self);
-            spawn_local(banner::parts(generation, control.store().1));
+        match &self.screen {
+            Some(screen) => drop(writeln!(io::stdout(), "{screen}")), // or nobody is left to read it
+            None => {
+                banner::listening(&self);
+                spawn_local(banner::parts(generation, control.store().1));
+            }
         }
         if let Some((_, listener)) = self.health.take() {
             spawn_local(serve_health(listener, Rc::clone(&control)));
@@ -124,7 +127,7 @@ impl App {
                     continue;
                 }
                 _ = hangup.recv() => {
-                    if self.quiet {
+                    if self.screen.is_some() {
                         break; // its terminal is gone, and nobody else knows of it
                     }
                     true
@@ -160,14 +163,14 @@ impl App {
         if self.workers.iter().all(crate::server::WorkerHandle::ended) {
             self.writer.finish();
         }
-        if !self.quiet {
+        if self.screen.is_none() {
             event(Level::Info, "stopped", &[]);
         }
     }
 
-    /// Tells of the process's own life, unless somebody else does.
+    /// Tells of the process's own life, unless a screen does.
     fn tell(&self, message: &str, fields: &[(&str, &dyn std::fmt::Display)]) {
-        if !self.quiet {
+        if self.screen.is_none() {
             event(Level::Info, message, fields);
         }
     }

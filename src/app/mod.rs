@@ -67,8 +67,8 @@ pub struct App {
     admin: Option<(Address, server::Listener)>,
     /// The bytes of the configuration's files when it was last read.
     fingerprint: HashMap<PathBuf, Option<Vec<u8>>>,
-    /// Somebody else says what there is to say of the start and the end.
-    quiet: bool,
+    /// What is printed in place of the lines about the start and the end.
+    screen: Option<String>,
 }
 
 impl App {
@@ -119,14 +119,15 @@ impl App {
             health,
             admin,
             fingerprint,
-            quiet: false,
+            screen: None,
         })
     }
 
-    /// The same, without lines about its start and its end: for a program that has a screen of its own.
+    /// The same with `screen` on standard output in place of its own lines about its start and its end,
+    /// for a program that a person looks at: it also ends when its terminal does.
     #[must_use]
-    pub fn quiet(self) -> Self {
-        Self { quiet: true, ..self }
+    pub fn showing(self, screen: String) -> Self {
+        Self { screen: Some(screen), ..self }
     }
 
     /// The addresses that clients reach, with the ports that the kernel chose.

@@ -74,7 +74,7 @@ pub(super) struct DemoArgs {
 #[command(after_help = "\
 Examples:
   tollgate init --backend http://127.0.0.1:9000
-  tollgate init --backend unix:/run/app.sock --file /tmp/tollgate.toml")]
+  tollgate init --backend unix:/run/app.sock --file shop.toml")]
 pub(super) struct InitArgs {
     /// The API to protect: http://host:port or unix:/path
     #[arg(long, value_name = "URL")]

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     app::{
-        App,
+        App, AppError,
         admin::{desk::Desk, wire::Order},
     },
     config::Config,
@@ -36,6 +36,9 @@ const ADMIN_PORT: u16 = 9901;
 
 /// Ports that are tried after one that is taken.
 const PORTS_TRIED: u16 = 100;
+
+/// How often ports are chosen that somebody else then takes first.
+const PORT_TRIES: usize = 10;
 
 /// The rules of the demo.
 const RULES: [(&str, &str); 5] = [
@@ -49,21 +52,38 @@ const RULES: [(&str, &str); 5] = [
 pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let folder = Folder::new()?;
     let backend = echo::start().map_err(|error| system("starting the backend", &error))?;
-    let gate = free_port(args.port, None)?;
-    let admin = free_port(ADMIN_PORT, Some(gate.port()))?;
-    let file = folder.path.join("demo.toml");
-    fs::write(&file, configuration(gate, admin, backend, &new_secret()?))
-        .map_err(|error| system("writing the configuration", &error))?;
-
-    let app = App::start(Config::load(&file)?)?.quiet();
+    let (app, gate, admin) = start(args.port, backend, &folder)?;
     let tokens = issue(&app)?;
     let taken = (args.port != 0 && args.port != gate.port()).then_some(args.port);
     let places = Places { gate, admin, taken };
-    out(&format!("\n{}", screen::render(&places, &tokens, &program(), out_has_color())));
-    app.run()?;
+    let screen = screen::render(&places, &tokens, &program(), out_has_color());
+    app.showing(format!("\n{screen}")).run()?;
     drop(folder);
     out("\n   The demo has ended; its store is removed.");
     Ok(())
+}
+
+/// Starts the gateway on ports that are free, and says which.
+fn start(
+    port: u16,
+    backend: SocketAddr,
+    folder: &Folder,
+) -> Result<(App, SocketAddr, SocketAddr), Failure> {
+    let file = folder.path.join("demo.toml");
+    let secret = new_secret()?;
+    let mut tries = PORT_TRIES;
+    loop {
+        tries -= 1;
+        let gate = free_port(port, None)?;
+        let admin = free_port(ADMIN_PORT, Some(gate.port()))?;
+        fs::write(&file, configuration(gate, admin, backend, &secret))
+            .map_err(|error| system("writing the configuration", &error))?;
+        match App::start(Config::load(&file)?) {
+            // Somebody was faster: another demo, perhaps.
+            Err(AppError::Bind(_)) if tries > 0 => {}
+            started => return Ok((started?, gate, admin)),
+        }
+    }
 }
 
 fn system(what: &str, error: &io::Error) -> Failure {
@@ -72,8 +92,8 @@ fn system(what: &str, error: &io::Error) -> Failure {
 
 /// The first port from `wanted` on that nobody listens on, and that is not `other`.
 ///
-/// A socket without SO_REUSEPORT asks: the gateway's own sockets have it, and would share a port with
-/// another gateway of this user.
+/// A socket without SO_REUSEPORT asks, and the demo has one worker: sockets of several workers would
+/// share their port with another gateway of this user.
 fn free_port(wanted: u16, other: Option<u16>) -> Result<SocketAddr, Failure> {
     let last = wanted.saturating_add(PORTS_TRIED);
     let free = (wanted..=last).filter(|port| Some(*port) != other).find_map(|port| {
@@ -87,7 +107,7 @@ fn free_port(wanted: u16, other: Option<u16>) -> Result<SocketAddr, Failure> {
 
 fn configuration(gate: SocketAddr, admin: SocketAddr, backend: SocketAddr, secret: &str) -> String {
     let mut text = format!(
-        "listen  = \"{gate}\"\nhealth  = \"off\"\nadmin   = \"{admin}\"\n\
+        "workers = 1\nlisten  = \"{gate}\"\nhealth  = \"off\"\nadmin   = \"{admin}\"\n\
          backend = \"http://{backend}\"\nstore   = \"file:demo.redb\"\nsecret  = \"{secret}\"\n\n[rules]\n"
     );
     for (left, right) in RULES {
