@@ -48,6 +48,8 @@ impl<'a> Reloader<'a> {
             files.follow(&before.config.sources); // a link may lead elsewhere now
             return;
         }
+        // What is remembered was read before the configuration: a change in between is noticed once
+        // more, and never missed.
         self.app.fingerprint = bytes;
         let taken = self.take_over(&before);
         self.app.metrics.reloaded(taken.is_ok());
@@ -55,7 +57,10 @@ impl<'a> Reloader<'a> {
             Ok(rules) => {
                 let now = self.app.generation();
                 self.app.metrics.loaded(SystemTime::now());
+                let known = std::mem::take(&mut self.app.fingerprint);
                 self.app.fingerprint = fingerprint(&now.config.sources);
+                let still_read = known.into_iter().filter(|(f, _)| now.config.sources.contains(f));
+                self.app.fingerprint.extend(still_read);
                 files.follow(&now.config.sources);
                 event(
                     Level::Info,

@@ -23,6 +23,9 @@ pub(super) struct FileWatch {
     watcher: Option<RecommendedWatcher>,
     events: mpsc::UnboundedReceiver<()>,
     watched: HashSet<PathBuf>,
+    /// Something happened and has not settled yet. Kept here, because whoever waits for
+    /// [`changed`](Self::changed) may give up meanwhile and come back.
+    unsettled: bool,
 }
 
 impl FileWatch {
@@ -33,7 +36,7 @@ impl FileWatch {
             let _ = sender.send(()); // the control thread has ended
         });
         let watcher = watcher.inspect_err(no_watch).ok();
-        let mut watch = Self { watcher, events, watched: HashSet::new() };
+        let mut watch = Self { watcher, events, watched: HashSet::new(), unsettled: false };
         watch.follow(files);
         watch
     }
@@ -53,10 +56,14 @@ impl FileWatch {
         self.watched = wanted;
     }
 
-    /// Waits until something happened in a watched directory and has settled.
+    /// Waits until something happened in a watched directory and has settled. Dropping the future
+    /// loses nothing.
     pub(super) async fn changed(&mut self) {
-        if self.events.recv().await.is_none() {
-            std::future::pending::<()>().await;
+        if !self.unsettled {
+            if self.events.recv().await.is_none() {
+                std::future::pending::<()>().await;
+            }
+            self.unsettled = true;
         }
         loop {
             tokio::time::sleep(SETTLE).await;
@@ -65,6 +72,7 @@ impl FileWatch {
                 more = true;
             }
             if !more {
+                self.unsettled = false;
                 return;
             }
         }

@@ -31,10 +31,20 @@ pub(super) async fn run(worker: Rc<Worker>, listener: Listener, closing: Rc<toki
         }
     };
     loop {
-        tokio::select! {
+        let incomer = tokio::select! {
             biased;
             () = closing.notified() => break,
-            incomer = next(&worker, &listener) => worker.place(incomer),
+            incomer = next(&worker, &listener) => incomer,
+        };
+        // Another worker may have given the last place away meanwhile.
+        let closed = tokio::select! {
+            biased;
+            () = room(&worker) => false,
+            () = closing.notified() => true,
+        };
+        worker.place(incomer);
+        if closed {
+            break;
         }
     }
     // Closing resets whoever the kernel has accepted and we have not, and somebody always is: the door
@@ -55,9 +65,7 @@ pub(super) async fn run(worker: Rc<Worker>, listener: Listener, closing: Rc<toki
 async fn next(worker: &Worker, listener: &Acceptor) -> Incomer {
     let mut pause = Duration::from_millis(10);
     loop {
-        while worker.is_full() {
-            tick::sleep(tick::PERIOD).await;
-        }
+        room(worker).await;
         match listener.accept().await {
             Ok(incomer) => return incomer,
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => (),
@@ -67,6 +75,13 @@ async fn next(worker: &Worker, listener: &Acceptor) -> Incomer {
                 pause = (pause * 2).min(PAUSE_MAX);
             }
         }
+    }
+}
+
+/// Waits until the process may serve one more connection.
+async fn room(worker: &Worker) {
+    while worker.is_full() {
+        tick::sleep(tick::PERIOD).await;
     }
 }
 
