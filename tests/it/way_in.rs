@@ -389,3 +389,24 @@ fn at_the_limit_of_connections_a_client_waits_its_turn() {
     first.leave();
     assert_eq!(third.answer().verdict(), "200");
 }
+
+#[test]
+fn an_ambiguous_request_ends_its_connection_and_a_refused_one_does_not() {
+    let backend = Backend::plain();
+    let gate = gateway(&backend);
+    let mut client = gate.connect();
+    for verdict in ["401 unauthenticated", "403 no_rule", "401 token_forged"] {
+        let answer = match verdict {
+            "403 no_rule" => client.ask(get("/nowhere", "")),
+            "401 token_forged" => client.ask(get("/orders", &bearer(&tokens::forged()))),
+            _ => client.ask(get("/orders", "")),
+        };
+        assert_eq!((answer.verdict().as_str(), answer.field("connection")), (verdict, None));
+    }
+    let next = get("/status", "");
+    let answer = client.ask(get("/a/../b", "") + &next);
+    assert_eq!(answer.verdict(), "400 path_dot_segment");
+    assert_eq!(answer.field("connection"), Some("close"));
+    assert!(client.rest().is_empty());
+    assert!(backend.received().is_empty());
+}
