@@ -1,11 +1,39 @@
 //! Tollgate: an authentication gateway for APIs that have no authentication of their own.
-#![allow(missing_docs, dead_code, unused, unreachable_pub, reason = "skeleton")]
+//!
+//! It reads who is asking, decides whether they may, and forwards the request with the caller's
+//! proven identity, or refuses and says why.
+//!
+//! # The life of a request
+//!
+//! | # | step       | where                                   | in → out                                   |
+//! |---|------------|-----------------------------------------|--------------------------------------------|
+//! | 1 | accept     | `server::accept`, [`server`]            | socket → the worker with the fewest        |
+//! | 2 | connection | `server::connection`                    | HTTP/1.1 or HTTP/2 framing, limits         |
+//! | 3 | canonical  | [`request`]                             | head → [`request::Canonical`], or 400      |
+//! | 4 | rule       | [`policy::RuleSet::find`]               | method, host, path → the most specific rule |
+//! | 5 | credential | [`auth::credential`]                    | fields, query → at most one credential, or 400/401 |
+//! | 6 | principal  | [`auth::resolve`], [`store`]            | token → identity, or 401/503               |
+//! | 7 | decision   | [`policy::decide()`]                    | rule, identity, now → [`policy::Permit`], or 401/403 |
+//! | 8 | outbound   | `gateway::outbound`                     | permit + canonical request → upstream head |
+//! | 9 | upstream   | [`upstream`]                            | head, streamed body → answer, or 502/503/504 |
+//! | 10 | response  | `gateway::answer`, `gateway::reject`    | answer or refusal → client                 |
+//! | 11 | record    | `gateway::access`, [`telemetry`]        | one line, one count                        |
+//!
+//! [`gateway::handle`] is this table as a function. Steps 3, 4, 5 and 7 are plain functions of their
+//! arguments; only [`policy::decide()`] can make a [`policy::Permit`], and forwarding needs one.
+//!
+//! # Threads
+//!
+//! One worker per core, each a current-thread runtime with its own sockets, upstream pools and store
+//! connection; nothing on the hot path is locked or handed over. The control thread ([`app`]) serves
+//! health and admin, reloads and drains.
 
 pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod gateway;
+mod nearest;
 pub mod policy;
 pub mod principal;
 pub mod request;

@@ -21,7 +21,7 @@ use crate::{
     auth::{fences::Fences, near::NearCache, resolve::Scheme},
     config::{Address, Config},
     gateway::{Generation, Guesses, Shared, reasons},
-    server::{self, BindError, Command, Crew, WorkerHandle},
+    server::{self, BindError, Crew, WorkerHandle},
     store::{StoreError, StoreOrigin},
     telemetry::{
         log::{AccessSink, AccessWriter},
@@ -91,6 +91,7 @@ impl App {
         let shared = Arc::new(Shared {
             current: Arc::new(ArcSwap::from_pointee(generation)),
             draining: AtomicBool::new(false),
+            undeclared_proxy: AtomicBool::new(false),
             guesses: Guesses::default(),
             workers,
         });

@@ -29,7 +29,9 @@ impl FileWatch {
     /// Watches `files`. Without a watch (no inotify left) SIGHUP still reloads, and the log says so.
     pub(super) fn start(files: &[PathBuf]) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
-        let watcher = notify::recommended_watcher(move |_| drop(sender.send(())));
+        let watcher = notify::recommended_watcher(move |_| {
+            let _ = sender.send(()); // the control thread has ended
+        });
         let watcher = watcher.inspect_err(no_watch).ok();
         let mut watch = Self { watcher, events, watched: HashSet::new() };
         watch.follow(files);

@@ -15,7 +15,7 @@ use super::{
     near::{Confirmed, Identity},
 };
 
-/// Places: 1 MiB of them a worker.
+/// Places: 1.3 MiB of them a worker.
 const PLACES: usize = 16_384;
 
 /// The array.

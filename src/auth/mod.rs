@@ -5,6 +5,7 @@ pub mod fences;
 pub mod hot;
 pub mod near;
 pub mod resolve;
+pub mod unresolved;
 
 #[cfg(test)]
-mod resolve_tests;
+mod tests;

@@ -12,9 +12,11 @@ use std::{
 use moka::{Expiry, future::Cache};
 use uuid::Uuid;
 
-use super::fences::{Fence, Fences, Mark};
+use super::{
+    fences::{Fence, Fences, Mark},
+    unresolved::Unresolved,
+};
 use crate::{
-    auth::resolve::Unresolved,
     config::Tokens,
     principal::Principal,
     store::{Store, StoreError},
@@ -66,8 +68,8 @@ impl Confirmed {
     }
 }
 
-/// What a token is cached under.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// What a token is cached under. No `Debug`: it holds the token.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) enum TokenKey {
     /// The whole text, whose MAC was checked before.
     Own(Box<str>),
@@ -77,7 +79,7 @@ pub(super) enum TokenKey {
 
 /// The fence's value and the epoch are part of the key: an answer that was overtaken is out of
 /// reach, however late it comes in.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct EntryKey {
     token: TokenKey,
     mark: Mark,
@@ -114,7 +116,7 @@ pub(super) enum Found {
 }
 
 /// Shared by all workers; cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NearCache {
     fences: Arc<Fences>,
     confirmed: Cache<EntryKey, Confirmed>,
@@ -123,6 +125,13 @@ pub struct NearCache {
     last: Option<Cache<TokenKey, Confirmed>>,
     ttl: Duration,
     grace: Duration,
+}
+
+impl std::fmt::Debug for NearCache {
+    /// Without the entries: their keys are tokens.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NearCache({} entries)", self.entries())
+    }
 }
 
 impl NearCache {
@@ -156,6 +165,12 @@ impl NearCache {
     #[must_use]
     pub fn entries(&self) -> u64 {
         self.confirmed.entry_count()
+    }
+
+    /// Does what the cache put off, so that [`entries`](Self::entries) is exact.
+    #[cfg(test)]
+    pub(super) async fn settle(&self) {
+        self.confirmed.run_pending_tasks().await;
     }
 
     /// When an answer to a question asked at `asked` stops counting.

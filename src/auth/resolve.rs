@@ -4,20 +4,15 @@
 //! Invariant: expiry is judged on every use, whatever was cached; and a store that cannot answer is
 //! [`Unresolved::StoreUnavailable`], never a refusal of the token.
 
-use http::StatusCode;
-
 use std::{
     cell::RefCell,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use sha2::{Digest as _, Sha256};
-use uuid::Uuid;
 
+pub use super::unresolved::Unresolved;
 use super::{
     fences::{Fences, Mark},
     hot::HotLevel,
@@ -28,7 +23,7 @@ use crate::{
     principal::{Principal, PrincipalKind},
     store::{Store, StoreError, foreign::ForeignFound},
     token::{
-        keyring::{Keyring, Unverified, Verified},
+        keyring::{Keyring, Verified},
         record::TokenRecord,
         ttl::NEVER_MS,
     },
@@ -75,97 +70,6 @@ pub struct Resolved {
     pub store_time: Duration,
 }
 
-/// Why a token proves nobody. The token's text is in none of them.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unresolved {
-    /// Its length or alphabet is not that of a token.
-    #[error("the token is malformed")]
-    Malformed,
-    /// It is shaped like one of ours, and none of our secrets signed it.
-    #[error("the token's signature is wrong")]
-    Forged,
-    /// Its lifetime is over.
-    #[error("the token has expired")]
-    Expired,
-    /// Never issued, or revoked.
-    #[error("the token is unknown or was revoked")]
-    Unknown,
-    /// All tokens of its principal were revoked since it was issued.
-    #[error("the token was revoked")]
-    Revoked,
-    /// Its principal is shut out.
-    #[error("the token's principal is not active")]
-    PrincipalInactive,
-    /// Its principal is gone.
-    #[error("the token's principal does not exist")]
-    PrincipalMissing,
-    /// Nobody could tell.
-    #[error("the token could not be checked")]
-    StoreUnavailable(#[source] Arc<StoreError>),
-    /// The record is there and cannot be read.
-    #[error("the token's record cannot be read")]
-    StoreBadRecord(#[source] Arc<StoreError>),
-}
-
-impl Unresolved {
-    /// Every word of [`reason`](Self::reason), for the documentation and the metrics.
-    pub const ALL: [&'static str; 9] = [
-        "token_malformed",
-        "token_forged",
-        "token_expired",
-        "token_unknown",
-        "token_revoked",
-        "principal_inactive",
-        "principal_missing",
-        "store_unavailable",
-        "store_bad_record",
-    ];
-
-    /// The word for the answer, the log and the metric.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        Self::ALL[self.index()]
-    }
-
-    /// The status of the answer: 401 when the token was checked, 503 when it could not be.
-    #[must_use]
-    pub fn status(&self) -> StatusCode {
-        match self {
-            Self::Malformed
-            | Self::Forged
-            | Self::Expired
-            | Self::Unknown
-            | Self::Revoked
-            | Self::PrincipalInactive
-            | Self::PrincipalMissing => StatusCode::UNAUTHORIZED,
-            Self::StoreUnavailable(_) | Self::StoreBadRecord(_) => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    fn index(&self) -> usize {
-        match self {
-            Self::Malformed => 0,
-            Self::Forged => 1,
-            Self::Expired => 2,
-            Self::Unknown => 3,
-            Self::Revoked => 4,
-            Self::PrincipalInactive => 5,
-            Self::PrincipalMissing => 6,
-            Self::StoreUnavailable(_) => 7,
-            Self::StoreBadRecord(_) => 8,
-        }
-    }
-}
-
-impl From<Unverified> for Unresolved {
-    fn from(why: Unverified) -> Self {
-        match why {
-            Unverified::Malformed => Self::Malformed,
-            Unverified::Forged => Self::Forged,
-        }
-    }
-}
-
 impl From<Failure> for Unresolved {
     fn from(failure: Failure) -> Self {
         match failure {
@@ -177,36 +81,6 @@ impl From<Failure> for Unresolved {
                 | StoreError::Failed { .. } => Self::StoreUnavailable(error),
             },
         }
-    }
-}
-
-/// What one worker's resolver did. Written by that worker alone, read by the metrics of another.
-#[derive(Debug, Default)]
-pub struct ResolveCounts {
-    levels: [AtomicU64; 4],
-    refusals: [AtomicU64; 9],
-}
-
-impl ResolveCounts {
-    /// Tokens resolved at `level`.
-    #[must_use]
-    pub fn resolved(&self, level: Level) -> u64 {
-        self.levels[level as usize].load(Relaxed)
-    }
-
-    /// Tokens that proved nobody, in the order of [`Unresolved::ALL`].
-    #[must_use]
-    pub fn refused(&self) -> [u64; 9] {
-        std::array::from_fn(|index| self.refusals[index].load(Relaxed))
-    }
-
-    fn count(&self, outcome: &Result<Resolved, Unresolved>) {
-        let counter = match outcome {
-            Ok(resolved) => &self.levels[resolved.level as usize],
-            Err(why) => &self.refusals[why.index()],
-        };
-        // One writer: a load and a store do, and cost a fraction of an atomic addition.
-        counter.store(counter.load(Relaxed) + 1, Relaxed);
     }
 }
 
@@ -225,7 +99,6 @@ pub struct Resolver {
     near: NearCache,
     store: Store,
     hot: RefCell<HotLevel>,
-    counts: Arc<ResolveCounts>,
 }
 
 impl std::fmt::Debug for Resolver {
@@ -239,13 +112,7 @@ impl Resolver {
     #[must_use]
     pub fn new(scheme: Scheme, near: NearCache, store: Store) -> Self {
         let hot = RefCell::new(HotLevel::new());
-        Self { scheme, near, store, hot, counts: Arc::default() }
-    }
-
-    /// What this resolver did so far.
-    #[must_use]
-    pub fn counts(&self) -> &Arc<ResolveCounts> {
-        &self.counts
+        Self { scheme, near, store, hot }
     }
 
     /// The store this resolver asks.
@@ -274,12 +141,10 @@ impl Resolver {
             }
             None => self.look_up(token, now_ms).await,
         };
-        let outcome = outcome.and_then(|resolved| {
+        outcome.and_then(|resolved| {
             let expired = resolved.identity.expires_ms <= now_ms;
             if expired { Err(Unresolved::Expired) } else { Ok(resolved) }
-        });
-        self.counts.count(&outcome);
-        outcome
+        })
     }
 
     fn hot(&self, token: &str) -> Option<Arc<Identity>> {

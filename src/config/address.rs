@@ -117,7 +117,7 @@ pub(super) fn network(text: &str) -> Result<Network, String> {
     };
     let address = written.to_canonical();
     let mapped = written.is_ipv6() && address.is_ipv4();
-    let prefix = if mapped { prefix.checked_sub(96).unwrap_or(0) } else { prefix };
+    let prefix = if mapped { prefix.saturating_sub(96) } else { prefix };
     if prefix == 0 {
         return Err("this trusts every address there is: name the proxies' own networks".to_owned());
     }

@@ -58,7 +58,7 @@ pub(super) fn read(top: &Table, paths: &PathPolicy) -> Backends {
     }
     match &default {
         Some(value) => read_default(value, &mut list, faulty),
-        None if list.len() == 1 || faulty || top.cx.is_torn() => (),
+        None if list.len() == 1 || faulty || top.may_hold("backend") => (),
         None => top.cx.mistake(Mistake::nowhere("`backend` is missing").help(HELP)),
     }
     let (names, list) = list.into_iter().unzip();
@@ -170,7 +170,7 @@ fn read_strip(value: &Value, paths: &PathPolicy) -> Option<String> {
     let text = value.text()?;
     let path = CanonicalPath::parse(&text.text, paths).ok();
     match path {
-        Some(path) if path.len() > 0 => Some(path.as_str().trim_end_matches('/').to_owned()),
+        Some(path) if !path.is_empty() => Some(path.as_str().trim_end_matches('/').to_owned()),
         Some(_) => {
             value.bad("this cuts nothing", "remove `strip`");
             None

@@ -104,10 +104,23 @@ impl<'a> Context<'a> {
         let line = |mistake: &Mistake| {
             mistake.place().map(|place| (place.file, files[place.file].position(place.start).0))
         };
-        let torn: Vec<_> = syntax.iter().map(line).collect();
-        let mut mistakes = self.mistakes.take();
-        mistakes.retain(|mistake| line(mistake).is_none_or(|place| !torn.contains(&Some(place))));
-        mistakes.extend(syntax);
+        let mut torn: Vec<_> = Vec::new();
+        let mut mistakes = Vec::new();
+        // Of a line that is not TOML, the first fault: the others follow from it.
+        for mistake in syntax {
+            let line = line(&mistake);
+            if !torn.contains(&line) {
+                torn.push(line);
+                mistakes.push(mistake);
+            }
+        }
+        for mistake in self.mistakes.take() {
+            // What the parser puts in the place of what it could not read has no text.
+            let made_up = mistake.place().is_some_and(|place| place.start == place.end);
+            if torn.is_empty() || !made_up && !torn.contains(&line(&mistake)) {
+                mistakes.push(mistake);
+            }
+        }
         if mistakes.is_empty() {
             return Ok(self.sources.take());
         }

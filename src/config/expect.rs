@@ -167,6 +167,9 @@ impl Judge<'_> {
 }
 
 fn read_asked(cx: &Context, key: &Text) -> Option<Asked> {
+    if key.has_reference(cx) {
+        return None;
+    }
     let asked = parse_asked(&key.text);
     if let Err((at, message, hint)) = asked {
         cx.mistake(Mistake::at(key.part(cx, at), message, hint));

@@ -4,10 +4,10 @@ use http::HeaderName;
 
 use super::{
     IdentityField, Piece, defaults,
-    nearest::nearest,
     reader::{Table, Text, Value},
     report::Mistake,
 };
+use crate::nearest::nearest;
 use crate::request::fold::fold;
 
 const PLACEHOLDERS: [(&str, Piece); 6] = [

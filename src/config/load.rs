@@ -62,9 +62,7 @@ pub(super) fn parse(cx: &Context, path: &Path, text: String) -> Result<Config, R
 
 /// Every table. `None` only after a mistake was noted.
 fn build(cx: &Context, path: &Path, top: &Table, others: &[Table]) -> Option<Config> {
-    if let Some(value) = top.get("usergrid") {
-        value.bad("`[usergrid]` is not built into this version", "remove it");
-    }
+    top.not_built("usergrid");
     let addresses = read_addresses(top);
     let limits = sections::limits(top.table("limits"));
     let paths = sections::paths(top.table("paths"), limits.head.segments);
@@ -134,6 +132,7 @@ fn read_rules(
 type Addresses = (Vec<Address>, Option<Address>, Option<Address>);
 
 fn read_addresses(top: &Table) -> Addresses {
+    const EXPECTED: &str = "an address such as `\"127.0.0.1:9902\"`, or `\"off\"`";
     let cx = top.cx;
     let mut taken: Vec<(Address, Text)> = Vec::new();
     let listen = match top.get("listen").map(|value| value.texts()) {
@@ -146,12 +145,12 @@ fn read_addresses(top: &Table) -> Addresses {
     let health = match top.get("health") {
         None => address::listen(defaults::HEALTH, &cx.folder).ok(),
         Some(value) if value.says("off") => None,
-        Some(value) => value.text().and_then(|text| read_address(cx, text, &mut taken)),
+        Some(value) => value.text_as(EXPECTED).and_then(|text| read_address(cx, text, &mut taken)),
     };
     let admin = match top.get("admin") {
         None => None,
         Some(value) if value.says("off") => None,
-        Some(value) => value.text().and_then(|text| {
+        Some(value) => value.text_as(EXPECTED).and_then(|text| {
             let address = read_address(cx, text, &mut taken)?;
             check_admin(&value, &address);
             Some(address)

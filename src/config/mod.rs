@@ -18,7 +18,6 @@ mod include;
 mod instant;
 mod interpolate;
 mod load;
-mod nearest;
 mod quantity;
 mod reader;
 mod report;
@@ -52,26 +51,10 @@ use crate::{
 };
 
 /// Keys that stand above the first table of the file, or open a table.
+#[rustfmt::skip] // a list is read by line
 const TOP_LEVEL_KEYS: [&str; 20] = [
-    "include",
-    "listen",
-    "health",
-    "admin",
-    "backend",
-    "store",
-    "secret",
-    "workers",
-    "ready-requires",
-    "rules",
-    "identity",
-    "tokens",
-    "paths",
-    "backends",
-    "trust",
-    "cors",
-    "limits",
-    "log",
-    "expect",
+    "include", "listen", "health", "admin", "backend", "store", "secret", "workers", "ready-requires",
+    "rules", "identity", "tokens", "paths", "backends", "trust", "cors", "limits", "log", "expect",
     "usergrid",
 ];
 

@@ -19,11 +19,11 @@ use super::{
     context::{Context, inside_string},
     instant,
     interpolate::interpolate,
-    nearest::nearest,
     quantity,
     report::Mistake,
     source::Place,
 };
+use crate::nearest::nearest;
 
 /// A table of the file, or the idea of one that is not there.
 pub(super) struct Table<'c> {
@@ -32,6 +32,8 @@ pub(super) struct Table<'c> {
     path: String,
     entries: Vec<(Text, Value<'c>)>,
     known: RefCell<Vec<&'static str>>,
+    /// Keys of the language that this version does not have.
+    unbuilt: RefCell<Vec<&'static str>>,
     /// Where the table is, if it is.
     pub(super) place: Option<Place>,
 }
@@ -68,7 +70,8 @@ impl<'c> Table<'c> {
 
     /// A table that is not in the file: every key of it is absent.
     fn absent(cx: &'c Context<'c>, path: String) -> Self {
-        Self { cx, path, entries: Vec::new(), known: RefCell::default(), place: None }
+        let (known, unbuilt) = (RefCell::default(), RefCell::default());
+        Self { cx, path, entries: Vec::new(), known, unbuilt, place: None }
     }
 
     fn read(cx: &'c Context<'c>, path: &str, place: Place, table: &'c DeTable<'c>) -> Self {
@@ -76,7 +79,7 @@ impl<'c> Table<'c> {
             .iter()
             .map(|(key, value)| {
                 let text = key.get_ref().clone().into_owned();
-                let path = if path.is_empty() { text.clone() } else { format!("{path}.{text}") };
+                let path = join(path, &text);
                 let key =
                     Text { written: text.clone(), text, place: Place::new(place.file, key.span()) };
                 let place = Place::new(place.file, value.span());
@@ -85,7 +88,8 @@ impl<'c> Table<'c> {
             .collect();
         // The parser sorts by name; people read by line.
         entries.sort_by_key(|(key, _)| key.place.start);
-        Self { cx, path: path.to_owned(), entries, known: RefCell::default(), place: Some(place) }
+        let (known, unbuilt) = (RefCell::default(), RefCell::default());
+        Self { cx, path: path.to_owned(), entries, known, unbuilt, place: Some(place) }
     }
 
     pub(super) fn is_present(&self) -> bool {
@@ -103,7 +107,9 @@ impl<'c> Table<'c> {
     /// The value of `key`; its absence is a mistake unless the whole table is absent.
     pub(super) fn need(&self, key: &'static str, help: &str) -> Option<Value<'c>> {
         let value = self.get(key);
-        if let (None, Some(place), false) = (&value, &self.place, self.cx.is_torn()) {
+        if let (None, Some(place)) = (&value, &self.place)
+            && !self.may_hold(key)
+        {
             let message = format!("`{}` is missing", self.path_of(key));
             let mistake = if self.path.is_empty() {
                 Mistake::nowhere(message)
@@ -113,6 +119,23 @@ impl<'c> Table<'c> {
             self.cx.mistake(mistake.help(help));
         }
         value
+    }
+
+    /// Whether `key`, which is absent, may yet be meant: misspelt, or on a line that could not be read.
+    pub(super) fn may_hold(&self, key: &str) -> bool {
+        let misspelt =
+            |name: &str| !super::TOP_LEVEL_KEYS.contains(&name) && nearest(name, [key]).is_some();
+        self.cx.is_torn() || self.entries.iter().any(|(name, _)| misspelt(&name.text))
+    }
+
+    /// Notes a mistake if there is `key`, which the language has and this version has not.
+    pub(super) fn not_built(&self, key: &'static str) {
+        self.unbuilt.borrow_mut().push(key);
+        if let Some((name, _)) = self.entries.iter().find(|(name, _)| name.text == key) {
+            let key = if self.path.is_empty() { format!("[{key}]") } else { key.to_owned() };
+            let message = format!("`{key}` is not built into this version");
+            name.bad(self.cx, message, "remove it");
+        }
     }
 
     /// The table below `key`; if there is none, one in which every key is absent.
@@ -128,9 +151,14 @@ impl<'c> Table<'c> {
 
     /// Notes every key that nobody asked for.
     pub(super) fn done(self) {
-        let known = self.known.borrow();
+        // A broken line may have put a key into the wrong table.
+        if self.cx.is_torn() {
+            return;
+        }
+        let (known, unbuilt) = (self.known.borrow(), self.unbuilt.borrow());
         for (key, _) in &self.entries {
-            if !known.contains(&key.text.as_str()) {
+            let name = key.text.as_str();
+            if !known.contains(&name) && !unbuilt.contains(&name) {
                 self.cx.mistake(self.unknown(key, &known));
             }
         }
@@ -150,12 +178,14 @@ impl<'c> Table<'c> {
             let help = format!("`{name}` belongs above the first `[table]` of the file");
             return Mistake::at(key.place.clone(), message, "").help(help);
         }
-        let known = known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+        let mut known: Vec<_> = known.iter().map(|key| format!("`{key}`")).collect();
+        known.sort();
+        let known = known.join(", ");
         Mistake::at(key.place.clone(), message, "").help(format!("known here: {known}"))
     }
 
     fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        join(&self.path, key)
     }
 
     /// A table's own line: its span may run over all of its values.
@@ -346,7 +376,7 @@ impl<'c> Value<'c> {
     /// One of a few words.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let words = || choices.iter().map(|(word, _)| *word);
-        let expected = words().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ");
+        let expected = either(words());
         let text = self.text_as(&expected)?;
         let found = choices.iter().find(|(word, _)| *word == text.text);
         if found.is_none() {
@@ -371,6 +401,15 @@ impl Text {
         format!("`{}`", shorten(&self.written))
     }
 
+    /// Whether this key has a reference in it, which is a mistake: keys are read before variables.
+    pub(super) fn has_reference(&self, cx: &Context) -> bool {
+        let Some(at) = self.text.find("${") else { return false };
+        let place = self.part(cx, at..self.text.len());
+        let message = "`${…}` is not filled in here";
+        cx.mistake(Mistake::at(place, message, "it works in values only, never in keys"));
+        true
+    }
+
     /// The place of a part of the text.
     pub(super) fn part(&self, cx: &Context, at: std::ops::Range<usize>) -> Place {
         inside_string(cx, &self.place, &self.text, at)
@@ -379,6 +418,25 @@ impl Text {
     /// Notes a mistake at this string.
     pub(super) fn bad(&self, cx: &Context, message: impl Into<String>, hint: impl Into<String>) {
         cx.mistake(Mistake::at(self.place.clone(), message, hint));
+    }
+}
+
+/// `backends.reports`, `rules."GET /status"`.
+fn join(path: &str, key: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    match (path, key.chars().all(is_bare)) {
+        ("", _) => key.to_owned(),
+        (_, true) => format!("{path}.{key}"),
+        (_, false) => format!("{path}.\"{key}\""),
+    }
+}
+
+/// `a`, `b` or `c`.
+fn either<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let mut words: Vec<String> = words.map(|word| format!("`{word}`")).collect();
+    match words.pop() {
+        Some(last) if !words.is_empty() => format!("{} or {last}", words.join(", ")),
+        last => last.unwrap_or_default(),
     }
 }
 

@@ -3,9 +3,12 @@
 //! Invariant: a line that holds a secret is never printed, and neither is what a variable held. A
 //! mistake on such a line has its message and its place, and no source line.
 
-use std::fmt::{self, Write};
+use std::{
+    fmt::{self, Write},
+    ops::Range,
+};
 
-use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::json;
 
 use super::source::{Place, SourceFile};
@@ -134,54 +137,52 @@ impl Report {
 
     fn group<'a>(&'a self, mistake: &'a Mistake) -> Group<'a> {
         let mut group = Group::with_title(Level::ERROR.primary_title(&*mistake.message));
-        let mut seen: Vec<usize> = Vec::new();
-        let mut unsaid: Vec<&str> = Vec::new();
-        for (index, (place, hint)) in mistake.labels.iter().enumerate() {
+        let mut unsaid = Vec::new();
+        let mut labels = mistake.labels.as_slice();
+        while let Some((place, hint)) = labels.first() {
             let file = &self.files[place.file];
             if !file.may_show(&(place.start..place.end)) {
                 let (line, column) = file.position(place.start);
                 group = group.element(Origin::path(&*file.name).line(line).char_column(column));
-                unsaid.extend((!hint.is_empty()).then_some(hint.as_str()));
-            } else if !seen.contains(&place.file) {
-                seen.push(place.file);
-                group = group.element(self.snippet(place.file, &mistake.labels[index..]));
+                unsaid.push(Level::NOTE.message("the line may hold a secret and is not shown"));
+                unsaid.extend((!hint.is_empty()).then(|| Level::HELP.message(hint)));
+                labels = &labels[1..];
+                continue;
             }
+            // Labels whose lines and all between may be shown stand in one picture.
+            let (mut start, mut end, mut count) = (place.start, place.end, 1);
+            for (other, _) in &labels[1..] {
+                let whole = start.min(other.start)..end.max(other.end);
+                if other.file != place.file || !file.may_show(&whole) {
+                    break;
+                }
+                (start, end, count) = (whole.start, whole.end, count + 1);
+            }
+            group = group.element(self.snippet(start..end, &labels[..count]));
+            labels = &labels[count..];
         }
-        let unsaid = unsaid.into_iter().map(|hint| Element::from(Level::HELP.message(hint)));
-        let note = mistake.note.as_deref().map(|note| Element::from(Level::NOTE.message(note)));
-        let help = mistake.help.as_deref().map(|help| Element::from(Level::HELP.message(help)));
-        group.elements(unsaid.chain(note).chain(help))
+        let note = mistake.note.as_deref().map(|note| Level::NOTE.message(note));
+        let help = mistake.help.as_deref().map(|help| Level::HELP.message(help));
+        group.elements(unsaid.into_iter().chain(note).chain(help))
     }
 
-    /// The lines of `file` that `labels` point at; the first label is the mistake's own.
+    /// The lines of `span` with `labels`, all of one file; the first is the mistake's own.
     fn snippet<'a>(
         &'a self,
-        file: usize,
+        span: Range<usize>,
         labels: &'a [(Place, String)],
-    ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-        let source = &self.files[file];
-        let shown = || {
-            labels.iter().filter(move |(place, _)| {
-                place.file == file && source.may_show(&(place.start..place.end))
-            })
-        };
-        let start = shown().map(|(place, _)| place.start).min().unwrap_or(0);
-        let end = shown().map(|(place, _)| place.end).max().unwrap_or(start);
-        let (offset, line, text) = source.excerpt(&(start..end));
-        let bytes = text.len();
-        let annotations: Vec<_> = shown()
-            .enumerate()
-            .map(|(index, (place, hint))| {
-                let start = (place.start - offset).min(bytes);
-                // An empty range would print no caret.
-                let next = text[start..].chars().next().map_or(0, char::len_utf8);
-                let end = (place.end - offset).clamp(start + next, bytes.max(start + next));
-                let kind =
-                    if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-                kind.span(start..end).label((!hint.is_empty()).then_some(hint.as_str()))
-            })
-            .collect();
-        Snippet::source(text).path(&*source.name).line_start(line).annotations(annotations)
+    ) -> Snippet<'a, Annotation<'a>> {
+        let file = &self.files[labels[0].0.file];
+        let (offset, line, text) = file.excerpt(&span);
+        let annotations = labels.iter().enumerate().map(|(index, (place, hint))| {
+            let start = (place.start - offset).min(text.len());
+            // An empty range would print no caret.
+            let next = text[start..].chars().next().map_or(0, char::len_utf8);
+            let end = (place.end - offset).max(start + next);
+            let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+            kind.span(start..end).label((!hint.is_empty()).then_some(hint.as_str()))
+        });
+        Snippet::source(text).path(&*file.name).line_start(line).annotations(annotations)
     }
 }
 

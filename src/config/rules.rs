@@ -9,12 +9,12 @@ use std::{
 use super::{
     TOP_LEVEL_KEYS,
     backends::Backends,
-    nearest::nearest,
     reader::{Table, Text, Value},
     report::Mistake,
     source::Place,
 };
 use crate::{
+    nearest::nearest,
     policy::{Conflict, Left, Requirement, Rule, RuleSet, SyntaxError, ruleset::ConflictKind},
     request::path::PathPolicy,
 };
@@ -87,6 +87,9 @@ fn read_rule(
     paths: &PathPolicy,
     backends: &Backends,
 ) -> Option<Rule> {
+    if key.has_reference(table.cx) {
+        return None;
+    }
     let left = Left::parse(&key.text, paths);
     if let Err(error) = &left {
         table.cx.mistake(bad_left(table, key, error));
@@ -134,11 +137,7 @@ fn read_right(value: &Value, captures: Option<&[String]>, backends: &Backends) -
     let backend = table.get("backend").and_then(|value| read_backend(&value, backends));
     let timeout = table.get("timeout").and_then(|value| value.duration(TIMEOUTS));
     let body = table.get("body").and_then(|value| value.bytes(0..=1 << 50));
-    for key in NOT_BUILT {
-        if let Some(value) = table.get(key) {
-            value.bad(format!("`{key}` is not built into this version"), "remove it");
-        }
-    }
+    NOT_BUILT.into_iter().for_each(|key| table.not_built(key));
     table.done();
     Some(Right {
         asks: who.map(|(text, _)| text.written)?,
@@ -192,10 +191,15 @@ fn explain(conflict: &Conflict, places: &[Place], asks: &[String]) -> Mistake {
             let message =
                 "these two rules clash: they match the same requests and ask for different things";
             let (first, second) = if first <= second { (first, second) } else { (second, first) };
+            let help = if settle.is_empty() {
+                "remove one, or let each name its own methods".to_owned()
+            } else {
+                format!("say which holds where they meet, in a line of its own: `\"{settle}\" = …`")
+            };
             Mistake::at(first.clone(), message, "this rule")
                 .and(second.clone(), "and this one")
                 .note(format!("both match `{example}`"))
-                .help(format!("remove one, or say which holds where they meet: `\"{settle}\" = …`"))
+                .help(help)
         }
         ConflictKind::FallThrough => {
             let open = &asks[conflict.second];

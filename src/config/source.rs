@@ -1,11 +1,10 @@
 //! The files that were read, and places in them.
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use super::veil;
 
 /// One file's text, and which of its lines may never be shown.
-#[derive(Debug)]
 pub(super) struct SourceFile {
     /// As the operator named it: what stands before `:line:column`.
     pub(super) name: String,
@@ -66,26 +65,21 @@ impl SourceFile {
         lines.into_iter().all(|line| !self.hidden.get(line).copied().unwrap_or(false))
     }
 
-    /// The whole lines around `span` with the number of the first, secrets struck out byte for byte
-    /// so that offsets stay true.
-    pub(super) fn excerpt(&self, span: &Range<usize>) -> (usize, usize, String) {
+    /// The whole lines around `span`, where they begin, and the number of the first.
+    pub(super) fn excerpt(&self, span: &Range<usize>) -> (usize, usize, &str) {
         let (first, last) = (self.line_of(span.start), self.line_of(span.end));
-        let mut excerpt = String::new();
-        for line in first..=last {
-            let end = self.lines.get(line + 1).copied().unwrap_or(self.text.len());
-            let text = &self.text[self.lines[line]..end];
-            if self.hidden.get(line).copied().unwrap_or(false) {
-                let bytes = text.trim_end_matches('\n').len();
-                excerpt.extend(std::iter::repeat_n('*', bytes));
-                excerpt.push_str(&text[bytes..]);
-            } else {
-                excerpt.push_str(text);
-            }
-        }
-        (self.lines[first], first + 1, excerpt)
+        let end = self.lines.get(last + 1).copied().unwrap_or(self.text.len());
+        (self.lines[first], first + 1, &self.text[self.lines[first]..end])
     }
 
     fn line_of(&self, at: usize) -> usize {
         self.lines.partition_point(|start| *start <= at).saturating_sub(1)
+    }
+}
+
+/// Shows no text: some of it is secret.
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceFile").field("name", &self.name).finish_non_exhaustive()
     }
 }

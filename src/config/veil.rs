@@ -3,33 +3,40 @@
 //! Works before the file parses, because a secret must not be printed on account of a missing quote
 //! next to it. It errs towards hiding: a hidden line costs an operator one look into the file.
 
-use super::nearest::distance;
+use strsim::osa_distance as distance;
 
-/// Names whose values are secrets, with anything that could be a slip of the pen for one.
+/// Names whose values are secrets; anything that could be a slip of the pen for one is treated alike.
 const SECRET_NAMES: [&str; 4] = ["secret", "secrets", "password", "passwd"];
+
+/// Words before a colon that make `word:x@y` a requirement instead of a name and a password.
+const REQUIREMENT_WORDS: [&str; 4] = ["role", "scope", "name", "email"];
+
+/// Shortest quoted text that is taken for a key because it looks like one.
+const RANDOM_CHARS_MIN: usize = 20;
 
 /// For each line, whether it must never be shown.
 pub(super) fn secret_lines(text: &str) -> Vec<bool> {
     let mut hidden = Vec::new();
     let mut inside = Inside::Nothing;
     for line in text.split('\n') {
-        inside = match inside {
-            Inside::Block(quote) if line.contains(quote) => {
-                hidden.push(true);
-                Inside::Value
+        // What was commented out is a secret still.
+        let line = line.trim_start_matches(['#', ' ', '\t']);
+        if let Inside::Block(quote) = inside {
+            hidden.push(true);
+            if line.contains(quote) {
+                inside = Inside::Value;
             }
-            Inside::Block(quote) => {
-                hidden.push(true);
-                Inside::Block(quote)
-            }
-            Inside::Nothing | Inside::Value => {
-                let starts = starts_entry(line);
-                let goes_on = inside == Inside::Value && !starts;
-                let secret = names_a_secret(line) || goes_on;
-                hidden.push(secret && holds_text(line) || holds_password(line));
-                next(line, secret)
-            }
-        };
+            continue;
+        }
+        let starts = starts_entry(line);
+        let named = names_a_secret(line) || (inside == Inside::Value && !starts);
+        let value = if starts { line.split_once('=').map_or("", |(_, v)| v) } else { line };
+        let plain = without_references(without_comment(value));
+        let holds = named && plain.chars().any(char::is_alphanumeric)
+            || holds_password(&without_references(line))
+            || looks_random(&without_references(line));
+        hidden.push(holds);
+        inside = next(line, named || holds);
     }
     hidden
 }
@@ -48,22 +55,21 @@ fn next(line: &str, secret: bool) -> Inside {
     if !secret {
         return Inside::Nothing;
     }
-    for quote in ["\"\"\"", "'''"] {
-        if line.matches(quote).count() % 2 == 1 {
-            return Inside::Block(quote);
-        }
-    }
-    Inside::Value
+    let mut quotes = ["\"\"\"", "'''"].into_iter();
+    let open = quotes.find(|quote| line.matches(quote).count() % 2 == 1);
+    open.map_or(Inside::Value, Inside::Block)
 }
 
 /// Whether a line begins another key or table, so that no value of the line before goes on in it.
 fn starts_entry(line: &str) -> bool {
-    let line = line.trim_start();
     if let Some(header) = line.strip_prefix('[') {
         return header.trim_start_matches('[').trim_start().starts_with(is_bare);
     }
-    let bare = line.trim_start_matches(|c| is_bare(c) || c == '.' || c == ' ');
-    bare.len() < line.len() && bare.starts_with('=')
+    let rest = line.trim_start_matches(|c| is_bare(c) || c == '.' || c == ' ');
+    // `cd==` and `cd="` are the ends of base64 text.
+    let value = rest.strip_prefix('=').map(str::trim);
+    rest.len() < line.len()
+        && value.is_some_and(|value| !matches!(value, "" | "\"" | "'") && !value.starts_with('='))
 }
 
 fn is_bare(c: char) -> bool {
@@ -72,35 +78,61 @@ fn is_bare(c: char) -> bool {
 
 /// Whether a key on this line is, or could be meant as, one whose value is secret.
 fn names_a_secret(line: &str) -> bool {
-    line.match_indices('=').any(|(at, _)| {
-        let before = line[..at].trim_end().trim_end_matches(['"', '\'']);
-        let start = before
-            .rfind(|c| !is_bare(c) && c != '\\')
-            .map_or(0, |found| found + before[found..].chars().next().map_or(1, char::len_utf8));
-        let name = before[start..].to_ascii_lowercase();
-        // A key spelt with escapes could be any key.
-        name.contains('\\')
-            || SECRET_NAMES
-                .iter()
-                .any(|secret| name.contains(secret) || distance(&name, secret) <= 2)
+    let first = line.split(|c| !is_bare(c)).next().unwrap_or_default();
+    is_secret_name(first)
+        || line.match_indices('=').any(|(at, _)| {
+            let before = line[..at].trim_end().trim_end_matches(['"', '\'']);
+            let name = before.rsplit(|c| !is_bare(c) && c != '\\').next().unwrap_or_default();
+            // The last segment of a rule's path is no key.
+            !before[..before.len() - name.len()].ends_with('/') && is_secret_name(name)
+        })
+}
+
+fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    // A key spelt with escapes could be any key.
+    name.contains('\\')
+        || SECRET_NAMES.iter().any(|secret| name.contains(secret) || distance(&name, secret) <= 2)
+}
+
+/// Whether there is a name and a password before an `@`, or what a URL torn apart leaves of them.
+fn holds_password(line: &str) -> bool {
+    let end = |c: char| matches!(c, '"' | '\'' | ' ' | ',');
+    // Lines of rules and expectations begin with a quote; in others only a URL has an `@`.
+    let rule = line.starts_with('"');
+    line.split(end).any(|word| {
+        let torn = !rule && word.contains('@') && !word.contains("://");
+        torn || has_user_and_password(word) || has_no_port(word)
     })
 }
 
-/// Whether anything but comments, references to variables and file references is left of a value:
-/// `secret = "${TOLLGATE_SECRET}"` shows nothing, `"${TOLLGATE_SECRET:-hunter2}"` does.
-fn holds_text(line: &str) -> bool {
-    let value = line.split_once('=').map_or(line, |(_, value)| value);
-    without_references(without_comment(value)).chars().any(char::is_alphanumeric)
+fn has_user_and_password(word: &str) -> bool {
+    let Some((before, _)) = word.rsplit_once('@') else { return false };
+    // `redis://` is no name and password, `redis:/x` might be the rest of one.
+    let user = before.split_once("://").map_or(before, |(_, user)| user);
+    user.split_once(':').is_some_and(|(user, password)| {
+        !password.is_empty() && !REQUIREMENT_WORDS.iter().any(|known| user.ends_with(known))
+    })
 }
 
-/// Whether a URL on this line carries a password in plain text.
-fn holds_password(line: &str) -> bool {
-    let line = without_references(line);
-    line.match_indices("://").any(|(at, found)| {
-        let rest = &line[at + found.len()..];
-        let authority = rest.split(['"', '\'', ' ', ',']).next().unwrap_or_default();
-        let Some((user, _)) = authority.rsplit_once('@') else { return false };
-        user.split_once(':').is_some_and(|(_, password)| !password.is_empty())
+/// Whether what stands where a URL's port would is no number, so that it may be half a password.
+fn has_no_port(word: &str) -> bool {
+    let Some((_, rest)) = word.split_once("://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let port = host.split_once(':').map_or("", |(_, port)| port);
+    let bare_ipv6 = port.contains(':') && host.chars().all(|c| c.is_ascii_hexdigit() || c == ':');
+    !(host.starts_with('[') || bare_ipv6 || port.chars().all(|c| c.is_ascii_digit()))
+}
+
+/// Whether a quoted text, closed or not, is long and of letters and digits in no order of words.
+fn looks_random(line: &str) -> bool {
+    line.split(['"', '\'', ' ', ',']).any(|text| {
+        text.chars().count() >= RANDOM_CHARS_MIN
+            && !text.starts_with('/')
+            && text.chars().all(|c| is_bare(c) || matches!(c, '+' | '/' | '='))
+            && text.contains(|c: char| c.is_ascii_digit())
+            && text.contains(|c: char| c.is_ascii_alphabetic())
     })
 }
 
@@ -110,7 +142,8 @@ fn without_comment(value: &str) -> &str {
         match quote {
             Some(open) if c == open => quote = None,
             None if c == '"' || c == '\'' => quote = Some(c),
-            None if c == '#' => return &value[..at],
+            // Before a comment stands a value; otherwise it is the value that was commented out.
+            None if c == '#' && !value[..at].trim().is_empty() => return &value[..at],
             Some(_) | None => (),
         }
     }
@@ -118,6 +151,7 @@ fn without_comment(value: &str) -> &str {
     value
 }
 
+/// The text without `${NAME}` and `${file:…}`, which show nothing. A default stays: it is plain text.
 fn without_references(text: &str) -> String {
     let mut left = String::new();
     let mut rest = text;
@@ -125,7 +159,7 @@ fn without_references(text: &str) -> String {
         left.push_str(before);
         match after.split_once('}') {
             Some((inside, after)) if !inside.contains(":-") => rest = after,
-            _ => {
+            Some(_) | None => {
                 left.push_str("${");
                 rest = after;
             }
@@ -148,24 +182,37 @@ mod tests {
     fn a_line_that_holds_a_secret_is_hidden_whatever_is_wrong_with_it() {
         check("secret = \"hunter2\"",                                   &[true]);
         check("secret = \"hunter2",                                     &[true]);
+        check("secret \"hunter2\"",                                     &[true]);
         check("secert = \"hunter2\"",                                   &[true]);
         check("SECRET='hunter2'",                                       &[true]);
         check("\"\\u0073ecret\" = 'hunter2'",                           &[true]);
+        check("key = \"0123456789abcdef0123\"",                         &[true]);
         check("store = { url = 'x', password = 'hunter2' }",            &[true]);
         check("store = \"redis://:hunter2@h/0\"",                       &[true]);
+        check("store = \"redis:/u:hunter2@h/0\"",                       &[true]);
+        check("store = \"redis://u:hun\nter2@h/0\"",                    &[true, true]);
         check("backend = \"http://u:hunter2@h\"",                       &[true]);
         check("secret = \"${A:-hunter2}\"",                             &[true]);
-        check("secret = [\n \"one\",\n \"two==\"\n]\nhealth = \"off\"", &[true, true, true, false, false]);
+        check("secret = [\n \"one\",\n \"two==\"\n]\nhealth = \"off\"", &[false, true, true, false, false]);
+        check("# secret = \"hunter2\"",                                 &[true]);
+        check("secret = \"ab\ncd==\"\nhealth = \"off\"",                &[true, true, false]);
         check("secret = \"\"\"\na = b\n\"\"\"\nhealth = \"off\"",       &[false, true, true, false]);
     }
 
     #[test]
     #[rustfmt::skip] // a table is read by column
-    fn a_line_that_only_refers_to_a_secret_is_shown() {
-        check("secret = \"${TOLLGATE_SECRET}\" # keep it",   &[false]);
-        check("secret = \"${file:/run/secrets/x}\"",         &[false]);
-        check("store = \"redis://:${REDIS_PASSWORD}@h/0\"",  &[false]);
-        check("store = \"redis://user@h/0\"",                &[false]);
+    fn a_line_that_holds_none_is_shown() {
+        check("secret = \"${TOLLGATE_SECRET}\" # keep it",    &[false]);
+        check("secret = \"${file:/run/secrets/x}\"",          &[false]);
+        check("store = \"redis://:${REDIS_PASSWORD}@h/0\"",   &[false]);
+        check("store = \"redis://u:${REDIS_PASSWORD}@h/0\"",  &[false]);
+        check("store = \"redis://user@h/0\"",                 &[false]);
+        check("store = \"redis://127.0.0.1:6379/0\"",         &[false]);
+        check("listen = \"[::1]:8080\"",                      &[false]);
+        check("backend = \"http://[::1]:8080\"",              &[false]);
         check("record = \"json\"\nkey = \"session:{token}\"", &[false, false]);
+        check("\"POST /secret\" = \"role:buyer@acme\"",       &[false]);
+        check("\"GET /0123456789abcdef0123\" = \"guest\"",    &[false]);
+        check("trust = [\"::ffff:10.0.0.0/104\"]",            &[false]);
     }
 }

@@ -26,7 +26,7 @@ const OURS: [HeaderName; 6] = [
 
 /// Whether a request is a true preflight: OPTIONS with an origin and a method asked for.
 #[must_use]
-pub fn is_preflight(method: &Method, fields: &HeaderMap) -> bool {
+pub(super) fn is_preflight(method: &Method, fields: &HeaderMap) -> bool {
     *method == Method::OPTIONS
         && fields.contains_key(ORIGIN)
         && fields.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
@@ -34,7 +34,7 @@ pub fn is_preflight(method: &Method, fields: &HeaderMap) -> bool {
 
 /// The answer to a preflight: 204, with the permission only for an origin that has it.
 #[must_use]
-pub fn preflight(cors: &Cors, fields: &HeaderMap) -> Response<Body> {
+pub(super) fn preflight(cors: &Cors, fields: &HeaderMap) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let head = response.headers_mut();
@@ -54,7 +54,12 @@ pub fn preflight(cors: &Cors, fields: &HeaderMap) -> Response<Body> {
 }
 
 /// Sets the fields of an answer to a request that named `origin`.
-pub fn decorate(cors: &Cors, origin: Option<&HeaderValue>, head: &mut HeaderMap, preflight: bool) {
+pub(super) fn decorate(
+    cors: &Cors,
+    origin: Option<&HeaderValue>,
+    head: &mut HeaderMap,
+    preflight: bool,
+) {
     if !preflight {
         for name in &OURS {
             head.remove(name);

@@ -12,7 +12,12 @@ mod peer;
 mod reject;
 mod state;
 
-use std::{convert::Infallible, rc::Rc, sync::Arc, time::Instant};
+use std::{
+    convert::Infallible,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
+};
 
 use http::{
     HeaderValue, Request, Response, Version,
@@ -34,7 +39,11 @@ use crate::{
     auth::{credential::Credential, near::Identity, resolve::Unresolved},
     policy::{self, Match, Presented, Requirement},
     request::{Canonical, Framing},
-    telemetry::{instant::unix_ms, metrics::Decision},
+    telemetry::{
+        instant::unix_ms,
+        log::{Level, event},
+        metrics::Decision,
+    },
     tick,
     upstream::RequestBody,
 };
@@ -104,7 +113,7 @@ async fn serve(
 
     let rule = config.rules.find(&request.method, request.authority.host(), &request.path);
     record.rule(rule.as_ref().map(|rule| rule.index));
-    let identity = identify(gate, state, rule.as_ref(), &request, client, record).await?;
+    let identity = identify(gate, state, rule.as_ref(), &request, (peer, client), record).await?;
     let presented = identity
         .as_deref()
         .map_or(Presented::Nothing, |identity| Presented::Proven(&identity.principal));
@@ -141,7 +150,7 @@ async fn identify(
     state: &State,
     rule: Option<&Match<'_>>,
     request: &Canonical,
-    client: Option<std::net::IpAddr>,
+    (peer, client): (&Peer, Option<std::net::IpAddr>),
     record: &mut AccessRecord,
 ) -> Result<Option<Arc<Identity>>, Refusal> {
     if rule.is_some_and(|rule| matches!(rule.rule.requirement, Requirement::Public)) {
@@ -153,6 +162,7 @@ async fn identify(
         Credential::Client { .. } => return Err(Refusal::ClientCredentials),
     };
     let limited = client.filter(|_| state.config.tokens.foreign.is_some());
+    let limited = limited.filter(|_| !hides_clients(gate, state, request, peer));
     let limit = state.config.limits.unknown_tokens;
     if limited.is_some_and(|ip| gate.shared.guesses.exhausted(ip, limit, tick::now())) {
         return Err(Refusal::TooManyUnknown);
@@ -171,6 +181,20 @@ async fn identify(
             Err(unresolved.into())
         }
     }
+}
+
+/// Whether the peer is a proxy that nobody declared: it stands in a private network and says whom it
+/// speaks for, and `[trust]` is empty. Counting its address would shut out everybody behind it.
+fn hides_clients(gate: &Gate, state: &State, request: &Canonical, peer: &Peer) -> bool {
+    let hides = state.config.trust.is_empty()
+        && peer.is_private()
+        && request.fields.contains_key("x-forwarded-for");
+    if hides && !gate.shared.undeclared_proxy.swap(true, Relaxed) {
+        let message =
+            "a peer speaks for others and [trust] does not name it; not throttling by address";
+        event(Level::Warn, message, &[("peer", &peer.text())]);
+    }
+    hides
 }
 
 /// The canonical target for the log, credentials cut.

@@ -61,6 +61,19 @@ impl Peer {
         &self.text
     }
 
+    /// Whether the peer stands in a private network: where proxies stand, and where nobody who
+    /// guesses from outside comes from directly.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        match self.ip {
+            None => true,
+            Some(IpAddr::V4(ip)) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+            Some(IpAddr::V6(ip)) => {
+                ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
+            }
+        }
+    }
+
     /// The address, unless the peer is a unix socket.
     #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {
@@ -97,7 +110,7 @@ fn contains(network: IpAddr, prefix: u8, ip: IpAddr) -> bool {
 
 /// What a request says of its way here, as far as its peer may say so.
 #[derive(Debug, Default)]
-pub struct Route {
+pub(super) struct Route {
     /// The hops before our peer, farthest first. Empty for an untrusted peer.
     hops: Vec<IpAddr>,
     proto: Option<HeaderValue>,
@@ -108,7 +121,7 @@ pub struct Route {
 impl Route {
     /// Reads the forwarding fields of a trusted peer, and nothing of any other.
     #[must_use]
-    pub fn read(fields: &HeaderMap, peer: &Peer, trust: &[Network]) -> Self {
+    pub(super) fn read(fields: &HeaderMap, peer: &Peer, trust: &[Network]) -> Self {
         if trust.is_empty() || !trusted(peer.ip, trust) {
             return Self::default();
         }
@@ -132,13 +145,13 @@ impl Route {
 
     /// The first hop from our side that `[trust]` does not name: the client. `None`: the peer itself.
     #[must_use]
-    pub fn client(&self, trust: &[Network]) -> Option<IpAddr> {
+    pub(super) fn client(&self, trust: &[Network]) -> Option<IpAddr> {
         let stranger = self.hops.iter().rev().find(|hop| !trusted(Some(**hop), trust));
         stranger.or(self.hops.first()).copied()
     }
 
     /// Removes every forwarding field and sets ours.
-    pub fn rebuild(&self, fields: &mut HeaderMap, peer: &Peer, authority: &HeaderValue) {
+    pub(super) fn rebuild(&self, fields: &mut HeaderMap, peer: &Peer, authority: &HeaderValue) {
         let old: Vec<HeaderName> =
             fields.keys().filter(|name| is_forwarding(name)).cloned().collect();
         for name in old {

@@ -244,3 +244,63 @@ pub fn reasons() -> Vec<&'static str> {
     ]);
     words
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_explained_and_none_that_does_not_exist() {
+        let text = include_str!("../../docs/refusals.md");
+        let cells = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        let mut explained: Vec<&str> = cells.collect();
+        let mut words = reasons();
+        explained.sort_unstable();
+        words.sort_unstable();
+        assert_eq!(explained, words);
+    }
+
+    #[test]
+    fn a_refusal_says_who_refused_and_why_in_one_word() {
+        let refused = Refusal::Unresolved(Unresolved::Expired);
+        let response = refused.response(&HeaderValue::from_static("01jd"));
+        let field = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(
+            field("www-authenticate"),
+            "Bearer realm=\"tollgate\", error=\"invalid_token\", \
+             error_description=\"the token has expired\""
+        );
+        assert_eq!(
+            field("proxy-status"),
+            "tollgate; error=http_request_denied; details=\"token_expired\""
+        );
+        assert_eq!(field("cache-control"), "no-store");
+    }
+
+    #[test]
+    #[rustfmt::skip] // a table is read by column
+    fn only_a_checked_credential_is_401_and_only_client_errors_are_challenged() {
+        use Denial::{NoRule, RoleMissing, Unauthenticated};
+        let store = || std::sync::Arc::new(crate::store::StoreError::BadRecord { field: "x".into() });
+        let rows = [
+            (Refusal::Denied(Unauthenticated),                       401, Some("Bearer realm=\"tollgate\"")),
+            (Refusal::Denied(RoleMissing),                           403, Some("insufficient_scope")),
+            (Refusal::Denied(NoRule),                                403, None),
+            (Refusal::BadRequest(BadRequest::PathDotSegment),        400, None),
+            (Refusal::Credential(CredentialError::Conflict),         400, Some("invalid_request")),
+            (Refusal::Unresolved(Unresolved::Forged),                401, Some("invalid_token")),
+            (Refusal::Unresolved(Unresolved::StoreUnavailable(store())), 503, None),
+            (Refusal::Upstream(UpstreamError::TimedOut),             504, None),
+        ];
+        for (refusal, status, challenge) in rows {
+            let response = refusal.response(&HeaderValue::from_static("id"));
+            assert_eq!(response.status().as_u16(), status, "{refusal:?}");
+            let found = response.headers().get("www-authenticate").map(|v| v.to_str().unwrap());
+            match challenge {
+                None => assert_eq!(found, None, "{refusal:?}"),
+                Some(part) => assert!(found.unwrap().contains(part), "{refusal:?}: {found:?}"),
+            }
+        }
+    }
+}

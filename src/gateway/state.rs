@@ -3,7 +3,15 @@
 //! A [`Generation`] is immutable and shared; a worker notices a new one by one pointer comparison per
 //! request and builds its own [`State`] from it. A request keeps the state it began with.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 use arc_swap::{ArcSwap, Cache};
 use http::HeaderValue;
@@ -49,7 +57,9 @@ pub struct Shared {
     /// The generation in force.
     pub current: Arc<ArcSwap<Generation>>,
     /// Set at SIGTERM: answers close their connections.
-    pub draining: std::sync::atomic::AtomicBool,
+    pub draining: AtomicBool,
+    /// A proxy that `[trust]` does not name has been reported.
+    pub undeclared_proxy: AtomicBool,
     /// Unknown tokens per address.
     pub guesses: Guesses,
     /// How many workers share pools and connections.
@@ -125,7 +135,7 @@ impl Gate {
 
     /// Whether answers should close their connections.
     pub fn draining(&self) -> bool {
-        self.shared.draining.load(std::sync::atomic::Ordering::Relaxed)
+        self.shared.draining.load(Relaxed)
     }
 
     /// The work of each tick: old pool connections, buffered access lines, a new generation.

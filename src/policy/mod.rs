@@ -2,10 +2,11 @@
 
 pub mod decide;
 pub mod explain;
-mod nearest;
 pub mod pattern;
 pub mod requirement;
 pub mod ruleset;
+#[cfg(test)]
+mod testing;
 mod words;
 
 use std::{

@@ -12,11 +12,10 @@ use std::{
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     thread::JoinHandle,
-    time::Duration,
 };
 
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{Notify, mpsc},
     task::spawn_local,
 };
 

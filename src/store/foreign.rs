@@ -26,11 +26,14 @@ pub struct ForeignFound {
     pub expires_ms: Option<i64>,
 }
 
+/// The fields of a hash: names and values.
+pub(super) type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// A record as the store keeps it, before the layout is applied.
 #[derive(Debug)]
 pub(super) enum Raw {
     Json(Vec<u8>),
-    Hash(Vec<(Vec<u8>, Vec<u8>)>),
+    Hash(Pairs),
     Text(Vec<u8>),
 }
 
@@ -92,7 +95,7 @@ fn bad(at: &str) -> StoreError {
 /// A record whose values can be asked for by place.
 enum Fields {
     Json(Json),
-    Hash(Vec<(Vec<u8>, Vec<u8>)>),
+    Hash(Pairs),
     Text(String),
 }
 
@@ -174,11 +177,10 @@ fn strings(values: Vec<Json>) -> Option<Vec<String>> {
 /// A count of units of `unit_ms` since the epoch, as milliseconds. Fractions (some services write
 /// `time.time()`) are cut after the millisecond; what does not fit an `i64` is no instant.
 fn number(value: &Json, unit_ms: i64) -> Option<i64> {
-    let whole = match value {
-        Json::String(text) => Some(text.parse::<i64>().ok()?),
-        _ => value.as_i64(),
-    };
-    if let Some(whole) = whole {
+    if let Json::String(text) = value {
+        return text.parse::<i64>().ok()?.checked_mul(unit_ms);
+    }
+    if let Some(whole) = value.as_i64() {
         return whole.checked_mul(unit_ms);
     }
     #[expect(clippy::cast_precision_loss, reason = "1 and 1,000 are exact")]

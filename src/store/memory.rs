@@ -25,12 +25,19 @@ const ENTRIES_MAX: usize = 500_000;
 const SWEEP_EVERY: usize = 1_024;
 
 /// The maps, shared by all workers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct MemoryStore {
     maps: Arc<Mutex<Maps>>,
 }
 
-#[derive(Debug, Default)]
+impl std::fmt::Debug for MemoryStore {
+    /// Without the records: there may be half a million.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MemoryStore")
+    }
+}
+
+#[derive(Default)]
 struct Maps {
     tokens: HashMap<Uuid, TokenRecord>,
     principals: HashMap<String, PrincipalState>,
@@ -65,7 +72,7 @@ impl MemoryStore {
         let first = first_generation(NAME)?;
         let mut maps = self.maps();
         maps.issues += 1;
-        if maps.issues % SWEEP_EVERY == 0 || maps.tokens.len() >= ENTRIES_MAX {
+        if maps.issues.is_multiple_of(SWEEP_EVERY) || maps.tokens.len() >= ENTRIES_MAX {
             maps.sweep(unix_ms(SystemTime::now()));
         }
         if maps.tokens.len() >= ENTRIES_MAX || maps.principals.len() >= ENTRIES_MAX {

@@ -107,11 +107,6 @@ impl TestRedis {
         panic!("redis-server does not start; is it installed? (apt-get install redis-server)")
     }
 
-    /// The folder it runs in.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
     fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }

@@ -35,6 +35,8 @@ pub struct Progress {
     fault: Cell<Option<BodyFault>>,
     last: Cell<Instant>,
     done: Cell<bool>,
+    /// Asked for more than the client has sent: its silence is bounded by the body itself.
+    awaited: Cell<bool>,
     bytes: Cell<u64>,
 }
 
@@ -81,6 +83,7 @@ impl RequestBody {
             fault: Cell::new(None),
             last: Cell::new(tick::now()),
             done: Cell::new(false),
+            awaited: Cell::new(false),
             bytes: Cell::new(0),
         });
         Self::Streamed(Box::new(Streamed {
@@ -110,7 +113,9 @@ impl Streamed {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
-        match Pin::new(&mut self.inner).poll_frame(cx) {
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        self.progress.awaited.set(polled.is_pending());
+        match polled {
             Poll::Pending => {
                 let due = self.progress.last.get() + self.idle;
                 let silence = self.silence.get_or_insert_with(|| tick::sleep_until(due));
@@ -180,8 +185,8 @@ impl Body for RequestBody {
     }
 }
 
-/// Waits for `answer`, at most `limit` after the body's last movement: a client that uploads slowly is
-/// bounded by its own limit and does not use up the backend's. A body fault ends the wait at once.
+/// Waits for `answer`, at most `limit` after the body's last movement. While the client is the one who
+/// is waited for, the wait goes on: its body has a limit of its own, which ends `answer` with a fault.
 pub(super) async fn within<F: Future>(
     limit: Duration,
     progress: Option<&Progress>,
@@ -199,10 +204,10 @@ pub(super) async fn within<F: Future>(
                 return Poll::Pending;
             }
             let since = progress.map_or(started, |body| body.last.get());
-            if since + limit <= tick::now() && progress.is_none_or(|body| body.done.get()) {
+            let client_is_awaited = progress.is_some_and(|body| body.awaited.get());
+            if since + limit <= tick::now() && !client_is_awaited {
                 return Poll::Ready(None);
             }
-            // Moved since, or still uploading: the body has its own limit of silence.
             silence.reset((since + limit).max(tick::now() + tick::PERIOD));
         }
     })

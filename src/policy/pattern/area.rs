@@ -3,7 +3,7 @@
 
 use std::{cmp::Ordering, fmt};
 
-use super::parse::is_bare;
+use super::host::is_bare;
 
 /// The hosts of a rule, lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]

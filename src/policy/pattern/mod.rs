@@ -4,6 +4,7 @@
 //! wildcards: so every two left sides have a known relation, and a clash is found before a request is.
 
 mod area;
+mod host;
 mod methods;
 mod parse;
 #[cfg(test)]

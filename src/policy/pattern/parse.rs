@@ -1,21 +1,16 @@
 //! How the text of a left side is read, and what is said when it cannot be.
 
-use std::{net::Ipv6Addr, ops::Range};
-
-use super::{Area, HostPattern, Left, Methods, Segment, Verb};
+use super::{Area, HostPattern, Left, Methods, Segment, Verb, host::host};
 use crate::{
+    nearest::nearest,
     policy::{
         SyntaxError,
-        nearest::nearest,
         words::{Word, wrong},
     },
     request::path::{CanonicalPath, Case, EmptySegments, PathPolicy},
 };
 
 const METHODS: &str = "`*`, or GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS joined by commas";
-
-/// RFC 1035 2.3.4.
-const HOST_BYTES_MAX: usize = 253;
 
 pub(super) fn left(text: &str, paths: &PathPolicy) -> Result<Left, SyntaxError> {
     let whole = Word { start: 0, text: text.trim_end() };
@@ -68,7 +63,8 @@ fn no_path(whole: Word<'_>) -> Result<Left, SyntaxError> {
 /// What stands before the path: methods, and the host when it touches the path.
 fn head(head: Word<'_>, path: Word<'_>) -> Result<(Methods, HostPattern), SyntaxError> {
     let touches = !head.text.is_empty() && !head.text.ends_with(' ');
-    match (&head.words()[..], touches) {
+    let words = head.words();
+    match (&words[..], touches) {
         ([], _) => wrong(
             path.range(),
             "the method is missing",
@@ -85,36 +81,41 @@ fn head(head: Word<'_>, path: Word<'_>) -> Result<(Methods, HostPattern), Syntax
             format!("write `* {}{}`, or name the methods", only.text, path.text),
         ),
         ([only], false) => Ok((methods(*only)?, HostPattern::Any)),
-        ([first, second], true) if methods(*second).is_err() => {
+        // A method there was never meant for a host.
+        ([first, second], true) if second.text == "*" || methods(*second).is_err() => {
             Ok((methods(*first)?, host(*second)?))
         }
-        ([first, rest @ ..], _) => {
-            let last = rest.last().unwrap_or(first);
-            let at = first.start..last.range().end;
-            let pieces = rest.iter().chain([first]).flat_map(|word| word.split(','));
-            if pieces.into_iter().all(|word| word.text.is_empty() || verb(word).is_ok()) {
-                let joined: Vec<&str> = head
-                    .words()
-                    .iter()
-                    .flat_map(|word| word.split(','))
-                    .map(|word| word.text)
-                    .filter(|name| !name.is_empty())
-                    .collect();
-                return wrong(
-                    at,
-                    "methods are joined by commas, without blanks",
-                    format!("write `{} {}`", joined.join(","), path.text),
-                );
-            }
-            methods(*first)?;
-            let second = rest.first().unwrap_or(first);
-            wrong(
-                second.start..path.start,
-                "a host touches its path",
-                format!("write `{} {}{}`", first.text, second.text, path.text),
-            )
-        }
+        ([first, second, ..], _) => too_many(&words, *first, *second, path),
     }
+}
+
+/// More words before the path than methods and a host that touches it.
+fn too_many<T>(
+    words: &[Word<'_>],
+    first: Word<'_>,
+    second: Word<'_>,
+    path: Word<'_>,
+) -> Result<T, SyntaxError> {
+    let pieces: Vec<Word<'_>> = words
+        .iter()
+        .flat_map(|word| word.split(','))
+        .filter(|piece| !piece.text.is_empty())
+        .collect();
+    if pieces.iter().all(|piece| verb(*piece).is_ok()) {
+        let names: Vec<&str> = pieces.iter().map(|piece| piece.text).collect();
+        let end = words.last().map_or(path.start, |last| last.range().end);
+        return wrong(
+            first.start..end,
+            "methods are joined by commas, without blanks",
+            format!("write `{} {}`", names.join(","), path.text),
+        );
+    }
+    methods(first)?;
+    wrong(
+        second.start..path.start,
+        "a host touches its path",
+        format!("write `{} {}{}`", first.text, second.text, path.text),
+    )
 }
 
 fn methods(list: Word<'_>) -> Result<Methods, SyntaxError> {
@@ -167,76 +168,6 @@ fn verb(word: Word<'_>) -> Result<Verb, SyntaxError> {
             },
         ),
     }
-}
-
-/// Reads a host as requests' hosts are made canonical: lower case, no last dot, no port.
-fn host(word: Word<'_>) -> Result<HostPattern, SyntaxError> {
-    let lower = word.text.to_ascii_lowercase();
-    let at = word.range();
-    if word.text == "*" {
-        return wrong(at, "any host is written by leaving the host out", "write `* /path`");
-    }
-    if let Some(address) = lower.strip_prefix('[') {
-        return match address.split_once(']') {
-            Some((address, "")) if address.parse::<Ipv6Addr>().is_ok() => {
-                // Parsed and printed: requests' addresses come in this one spelling too.
-                let address = address.parse::<Ipv6Addr>().map(|address| format!("[{address}]"));
-                Ok(HostPattern::Exactly(address.unwrap_or(lower)))
-            }
-            Some((_, port)) if port.starts_with(':') => port_error(at, &lower),
-            _ => wrong(at, "this is no IPv6 address in brackets", "write `[::1]`"),
-        };
-    }
-    let (suffix, name) = match lower.strip_prefix("*.") {
-        Some(name) => (true, name),
-        None => (false, lower.as_str()),
-    };
-    let (name, dotted) = match name.strip_suffix('.') {
-        Some(name) => (name, true),
-        None => (name, suffix),
-    };
-    if name.contains(':') {
-        return port_error(at, &lower);
-    }
-    if name.contains('*') {
-        let help = "`*.example.com` is every host below example.com";
-        return wrong(at, "`*` stands for whole labels, and only before the first dot", help);
-    }
-    if name.contains(['{', '}']) {
-        return wrong(at, "captures stand in the path, not in the host", "`*.example.com`");
-    }
-    if !name.is_ascii() {
-        let help = "write it as browsers send it: `xn--…`";
-        return wrong(at, "a host is ASCII", help);
-    }
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let good = |label: &str| !label.is_empty() && label.len() <= 63 && label.bytes().all(known);
-    if name.len() > HOST_BYTES_MAX || !name.split('.').all(good) {
-        return wrong(at, "this is no host name", "write one such as `api.example.com`");
-    }
-    if suffix && name.rsplit('.').next().is_some_and(|last| last.parse::<u8>().is_ok()) {
-        return wrong(at, "an address has no hosts below it", "write the whole address");
-    }
-    // Taking a forgotten slash for a host would leave the path to whatever wider rule there is.
-    if !dotted && is_bare(name) {
-        let help = format!("write `/{name}` for a path, `{name}.` for a host of one word");
-        return wrong(at, format!("is `{name}` a host, or the begin of the path?"), help);
-    }
-    Ok(if suffix {
-        HostPattern::Under(name.to_owned())
-    } else {
-        HostPattern::Exactly(name.to_owned())
-    })
-}
-
-/// Whether a host could be taken for a path without its slash. Such a one is written with a last dot.
-pub(super) fn is_bare(host: &str) -> bool {
-    !host.contains('.') && !host.starts_with('[') && host != "localhost"
-}
-
-fn port_error<T>(at: Range<usize>, host: &str) -> Result<T, SyntaxError> {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    wrong(at, "a rule's host has no port", format!("write `{name}`: it fits every port"))
 }
 
 /// Reads the path into an area of any host.
@@ -370,7 +301,8 @@ fn capture(piece: Word<'_>) -> Result<Segment, SyntaxError> {
         return wrong(piece.range(), "a capture needs a name", "write `{id}`");
     }
     if name.contains('*') {
-        return wrong(piece.range(), "a capture is exactly one segment", "write `/**` at the end");
+        let help = "end the path with `/**` for everything below";
+        return wrong(piece.range(), "a capture is exactly one segment", help);
     }
     if let Some((name, _)) = name.split_once(':').filter(|(name, _)| is_name(name)) {
         return wrong(at, "a capture takes any segment", format!("write `{{{name}}}`"));

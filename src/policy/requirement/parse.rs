@@ -1,9 +1,9 @@
 //! How the text of a right side is read, and what is said when it cannot be.
 
 use super::{Attribute, Requirement, Term, is_plain};
+use crate::nearest::nearest;
 use crate::policy::{
     SyntaxError,
-    nearest::nearest,
     words::{Word, wrong},
 };
 

@@ -187,22 +187,20 @@ fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, StoreError> {
 
 /// Why a file could not be opened, and what to do.
 fn opening(error: &DatabaseError) -> String {
-    match error {
-        DatabaseError::DatabaseAlreadyOpen => {
-            "it is in use by another process; if that is the gateway, ask it through its admin \
-             listener (`admin = …` in its configuration)"
-                .to_owned()
-        }
-        DatabaseError::UpgradeRequired(version) => {
-            format!("its file format {version} is too old for this version of tollgate")
-        }
-        DatabaseError::Storage(redb::StorageError::Io(error))
-            if error.kind() == io::ErrorKind::InvalidData =>
-        {
-            "it is not a store of tollgate".to_owned()
-        }
-        other => other.to_string(),
+    if let DatabaseError::DatabaseAlreadyOpen = error {
+        return "it is in use by another process; if that is the gateway, ask it through its admin \
+                listener (`admin = …` in its configuration)"
+            .to_owned();
     }
+    if let DatabaseError::UpgradeRequired(version) = error {
+        return format!("its file format {version} is too old for this version of tollgate");
+    }
+    if let DatabaseError::Storage(redb::StorageError::Io(error)) = error
+        && error.kind() == io::ErrorKind::InvalidData
+    {
+        return "it is not a store of tollgate".to_owned();
+    }
+    error.to_string()
 }
 
 /// Makes the tables of a new file; of an old one, checks that it is ours and of our format.

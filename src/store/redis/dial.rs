@@ -137,11 +137,7 @@ pub(super) async fn facts(connection: &mut MultiplexedConnection) -> Result<Fact
 
 /// The text of an `INFO` answer; an error has none.
 fn text(value: &Value) -> String {
-    match value {
-        Value::VerbatimString { text, .. } => format!("{text}\n"),
-        Value::BulkString(bytes) => format!("{}\n", String::from_utf8_lossy(bytes)),
-        _ => String::new(),
-    }
+    if let Value::VerbatimString { text, .. } = value { format!("{text}\n") } else { String::new() }
 }
 
 fn read_facts(info: &str) -> Facts {

@@ -113,29 +113,11 @@ impl Link {
         Ok([next()?, next()?])
     }
 
-    /// Sends a transaction and gives the answer of its last command.
-    pub(super) async fn transaction(&self, pipeline: &Pipeline) -> Result<Value, StoreError> {
-        let live = self.shared.live()?;
-        let mut connection = live.connection.clone();
-        // MULTI and one QUEUED for each command come before what EXEC answers.
-        let asked = connection.req_packed_commands(pipeline, pipeline.len() + 1, 1);
-        let answers = self.shared.within(&live, asked).await?;
-        let Some(Value::Array(mut results)) = answers.into_iter().next() else {
-            return Err(StoreError::bad_record("transaction"));
-        };
-        for result in &results {
-            if let Value::ServerError(error) = result {
-                return Err(reply::server_error(self.store(), error));
-            }
-        }
-        results.pop().ok_or_else(|| StoreError::bad_record("transaction"))
-    }
-
     fn checked(&self, answer: Value) -> Result<Value, StoreError> {
-        match answer {
-            Value::ServerError(error) => Err(reply::server_error(self.store(), &error)),
-            answer => Ok(answer),
+        if let Value::ServerError(error) = &answer {
+            return Err(reply::server_error(self.store(), error));
         }
+        Ok(answer)
     }
 
     /// What is known of the connection, without asking.
@@ -179,6 +161,10 @@ impl Shared {
                 live.late.set(0);
                 Ok(value)
             }
+            Ok(Err(error)) if error.code().is_some() => Err(StoreError::Failed {
+                store: self.dialer.store.clone(),
+                cause: reply::link_error(&error),
+            }),
             Ok(Err(error)) => Err(self.unreachable(reply::link_error(&error))),
             Err(_) => {
                 live.late.set(live.late.get() + 1);

@@ -14,7 +14,7 @@ mod reply;
 
 use std::{rc::Rc, sync::Arc, time::SystemTime};
 
-use redis::{Cmd, Pipeline, Value};
+use redis::{Cmd, Pipeline};
 use uuid::Uuid;
 
 use self::{dial::Dialer, link::Link};
@@ -30,12 +30,22 @@ use crate::{
     },
 };
 
+/// The state of a principal, made active with a first generation if there is none.
+const STATE: &str = "redis.call('HSETNX', KEYS[1], 'generation', ARGV[1]) \
+    redis.call('HSETNX', KEYS[1], 'active', '1') \
+    return redis.call('HMGET', KEYS[1], 'generation', 'active')";
+
 /// Adds one to the generation of a principal that exists, in one write.
-const REVOKE_ALL: &str = "if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end \
+///
+/// Deleting what does not exist changes nothing, and a replica refuses to do it: without that, one
+/// that lags behind would say that there is no such principal.
+const REVOKE_ALL: &str = "if redis.call('EXISTS', KEYS[1]) == 0 then \
+        redis.call('DEL', KEYS[1]) return 0 end \
     redis.call('HINCRBY', KEYS[1], 'generation', 1) return 1";
 
 /// Sets the status of a principal that exists; shutting it out ends its tokens in the same write.
-const SET_ACTIVE: &str = "if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end \
+const SET_ACTIVE: &str = "if redis.call('EXISTS', KEYS[1]) == 0 then \
+        redis.call('DEL', KEYS[1]) return 0 end \
     if ARGV[1] == '0' then redis.call('HINCRBY', KEYS[1], 'generation', 1) end \
     redis.call('HSET', KEYS[1], 'active', ARGV[1]) return 1";
 
@@ -142,14 +152,9 @@ impl RedisLink {
 
     /// The generation of `subject`, whose state is made if it is missing and never touched if not.
     async fn generation(&self, subject: &str) -> Result<u64, StoreError> {
-        let key = self.principal_key(subject);
-        let first = first_generation(self.link.store())?;
-        let mut pipeline = Pipeline::new();
-        pipeline.atomic();
-        pipeline.cmd("HSETNX").arg(&key).arg("generation").arg(first).ignore();
-        pipeline.cmd("HSETNX").arg(&key).arg("active").arg(1).ignore();
-        pipeline.cmd("HMGET").arg(&key).arg("generation").arg("active");
-        let state = reply::principal(self.link.transaction(&pipeline).await?)?;
+        let mut command = script(STATE, &self.principal_key(subject));
+        command.arg(first_generation(self.link.store())?);
+        let state = reply::principal(self.link.call(&command).await?)?;
         state.map(|state| state.generation).ok_or_else(|| StoreError::bad_record("principal"))
     }
 

@@ -5,10 +5,10 @@
 
 use std::time::SystemTime;
 
-use redis::{RedisError, ServerError, Value};
+use redis::{ErrorKind, RedisError, ServerError, Value};
 
 use crate::{
-    store::StoreError,
+    store::{StoreError, foreign::Pairs},
     token::{record::PrincipalState, ttl::unix_ms},
 };
 
@@ -41,7 +41,7 @@ pub(super) fn words(code: &str) -> String {
 /// fit; everything else is the server's trouble.
 pub(super) fn server_error(store: &str, error: &ServerError) -> StoreError {
     if error.code() == "WRONGTYPE" {
-        return StoreError::bad_record("value of the right type");
+        return wrong_type();
     }
     StoreError::Failed { store: store.to_owned(), cause: words(error.code()) }
 }
@@ -51,35 +51,37 @@ pub(super) fn link_error(error: &RedisError) -> String {
     if let Some(code) = error.code() {
         return words(code);
     }
-    match error.kind() {
-        redis::ErrorKind::AuthenticationFailed => words("WRONGPASS"),
-        redis::ErrorKind::RESP3NotSupported => {
-            "it does not speak RESP3 (Redis 6 or later is needed)".to_owned()
-        }
-        redis::ErrorKind::Parse => "it does not speak Redis' protocol".to_owned(),
-        redis::ErrorKind::Io if error.is_connection_dropped() => {
-            "it closed the connection".to_owned()
-        }
-        kind => format!("{kind:?}").to_lowercase(),
+    let kind = error.kind();
+    if kind == ErrorKind::AuthenticationFailed {
+        return words("WRONGPASS");
     }
+    let known = if kind == ErrorKind::RESP3NotSupported {
+        "it does not speak RESP3 (Redis 6 or later is needed)"
+    } else if kind == ErrorKind::Parse {
+        "it does not speak the protocol of Redis"
+    } else if error.is_connection_dropped() {
+        "it closed the connection"
+    } else {
+        "the connection failed"
+    };
+    known.to_owned()
+}
+
+fn wrong_type() -> StoreError {
+    StoreError::bad_record("value of the right type")
 }
 
 /// A string, or nothing.
 pub(super) fn bytes(value: Value) -> Result<Option<Vec<u8>>, StoreError> {
-    match value {
-        Value::Nil => Ok(None),
-        Value::BulkString(bytes) => Ok(Some(bytes)),
-        Value::SimpleString(text) => Ok(Some(text.into_bytes())),
-        Value::Okay => Ok(Some(b"OK".to_vec())),
-        _ => Err(StoreError::bad_record("value of the right type")),
+    if let Value::BulkString(bytes) = value {
+        return Ok(Some(bytes));
     }
+    if value == Value::Nil { Ok(None) } else { Err(wrong_type()) }
 }
 
 /// A hash; an empty one is no key at all.
-pub(super) fn pairs(value: Value) -> Result<Option<Vec<(Vec<u8>, Vec<u8>)>>, StoreError> {
-    let Value::Map(pairs) = value else {
-        return Err(StoreError::bad_record("value of the right type"));
-    };
+pub(super) fn pairs(value: Value) -> Result<Option<Pairs>, StoreError> {
+    let Value::Map(pairs) = value else { return Err(wrong_type()) };
     let mut read = Vec::with_capacity(pairs.len());
     for (name, value) in pairs {
         if let (Some(name), Some(value)) = (bytes(name)?, bytes(value)?) {
@@ -91,12 +93,12 @@ pub(super) fn pairs(value: Value) -> Result<Option<Vec<(Vec<u8>, Vec<u8>)>>, Sto
 
 /// `PTTL`: `None` when the key is gone, `Some(None)` when it has no expiry.
 pub(super) fn time_left(value: &Value) -> Result<Option<Option<i64>>, StoreError> {
-    match value {
-        Value::Int(-2) => Ok(None),
-        Value::Int(-1) => Ok(Some(None)),
-        Value::Int(left) => Ok(Some(Some(*left))),
-        _ => Err(StoreError::bad_record("expiry")),
-    }
+    let Value::Int(left) = *value else { return Err(StoreError::bad_record("expiry")) };
+    Ok(match left {
+        -2 => None,
+        -1 => Some(None),
+        left => Some(Some(left)),
+    })
 }
 
 /// `HMGET generation active`: both or neither.
@@ -123,10 +125,8 @@ pub(super) fn principal(value: Value) -> Result<Option<PrincipalState>, StoreErr
 
 /// A count of keys, of which there was one or none.
 pub(super) fn was_there(value: &Value) -> Result<bool, StoreError> {
-    match value {
-        Value::Int(count) => Ok(*count > 0),
-        _ => Err(StoreError::bad_record("count")),
-    }
+    let Value::Int(count) = *value else { return Err(StoreError::bad_record("count")) };
+    Ok(count > 0)
 }
 
 /// Milliseconds until `expires_ms`, at least one: Redis refuses an expiry of zero. `None` is never.

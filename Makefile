@@ -1,0 +1,41 @@
+# Everyday commands. `make demo` needs a Rust toolchain and nothing else; `make test` installs what the
+# tests talk to (Debian packages, with root or sudo).
+
+SHELL := /bin/bash
+CARGO ?= cargo
+DEMO_ARGS ?=
+
+.PHONY: help demo build test lint doc bench golden packages bench-packages clean
+
+help:            ## this list
+	@grep -E '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 18
+
+demo:            ## build and run a gateway with an echo backend, tokens and curl lines to try
+	$(CARGO) run --quiet --bin tollgate -- demo $(DEMO_ARGS)
+
+build:           ## the release binary: target/release/tollgate
+	$(CARGO) build --release --bin tollgate
+
+test: packages   ## install what the tests need, then run all of them
+	$(CARGO) test --quiet
+
+lint:            ## formatting, clippy and documentation, warnings denied
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items --quiet
+
+golden:          ## rewrite the golden files (then read the diff)
+	UPDATE_GOLDEN=1 $(CARGO) test --quiet
+
+bench: bench-packages ## CPU per request beside nginx and a bare hyper passthrough
+	$(CARGO) build --release --bin tollgate
+	$(CARGO) bench --bench gateway
+
+packages:
+	@./deploy/install-packages redis-server curl
+
+bench-packages:
+	@./deploy/install-packages redis-server nginx wrk
+
+clean:           ## remove what was built
+	$(CARGO) clean

@@ -1,0 +1,5 @@
+//! `tables` has the cases that a person would name, `laws` what holds for all of them.
+
+mod laws;
+mod oracle;
+mod tables;

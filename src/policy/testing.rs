@@ -1,0 +1,65 @@
+//! How the tests of this room write rules.
+
+use std::time::SystemTime;
+
+use super::{Conflict, Left, Requirement, Rule, RuleSet};
+use crate::request::path::{Case, EmptySegments, EncodedSlash, PathPolicy, Punctuation};
+
+pub(super) const STRICT: PathPolicy = PathPolicy {
+    empty_segments: EmptySegments::Refuse,
+    encoded_slash: EncodedSlash::Refuse,
+    punctuation: Punctuation::Refuse,
+    case: Case::Exact,
+    segments_max: 128,
+};
+
+/// One line of `[rules]`.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    pub(super) left: String,
+    pub(super) right: String,
+    /// In place of what `right` says.
+    pub(super) requirement: Option<Requirement>,
+    pub(super) audit: Option<SystemTime>,
+    pub(super) until: Option<SystemTime>,
+    pub(super) backend: usize,
+}
+
+impl Line {
+    pub(super) fn new(left: &str, right: &str) -> Self {
+        Self {
+            left: left.to_owned(),
+            right: right.to_owned(),
+            requirement: None,
+            audit: None,
+            until: None,
+            backend: 0,
+        }
+    }
+
+    fn rule(self, paths: &PathPolicy) -> Rule {
+        let left = Left::parse(&self.left, paths).unwrap();
+        let written = Requirement::parse(&self.right, left.captures()).unwrap();
+        Rule {
+            name: self.left,
+            asks: self.right,
+            left,
+            requirement: self.requirement.unwrap_or(written),
+            audit: self.audit,
+            until: self.until,
+            backend: self.backend,
+            timeout: None,
+            body: None,
+            place: String::new(),
+        }
+    }
+}
+
+pub(super) fn build(lines: Vec<Line>, paths: &PathPolicy) -> Result<RuleSet, Vec<Conflict>> {
+    RuleSet::build(lines.into_iter().map(|line| line.rule(paths)).collect(), paths.case)
+}
+
+/// Rules that stand together.
+pub(super) fn rules(lines: Vec<Line>) -> RuleSet {
+    build(lines, &STRICT).unwrap_or_else(|conflicts| panic!("{conflicts:?}"))
+}
