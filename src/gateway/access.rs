@@ -4,7 +4,6 @@
 use std::{
     io::Write,
     rc::Rc,
-    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -12,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::{Gate, Peer, State};
 use crate::{
-    auth::{near::Identity, resolve::Level},
+    auth::{hot::Caller, resolve::Level},
     config::AccessLog,
     policy::Denial,
     telemetry::{
@@ -36,7 +35,7 @@ pub struct AccessRecord {
     trace_id: Option<String>,
     client: Option<String>,
     rule: Option<usize>,
-    identity: Option<Arc<Identity>>,
+    identity: Option<Rc<Caller>>,
     level: Option<Level>,
     store: Duration,
     backend: Option<Duration>,
@@ -107,8 +106,8 @@ impl AccessRecord {
         self.rule = index;
     }
 
-    pub(super) fn identified(&mut self, identity: &Arc<Identity>, level: Level, store: Duration) {
-        self.identity = Some(Arc::clone(identity));
+    pub(super) fn identified(&mut self, identity: &Rc<Caller>, level: Level, store: Duration) {
+        self.identity = Some(Rc::clone(identity));
         self.level = Some(level);
         self.store = store;
         self.gate.metrics.lookup(level as usize);

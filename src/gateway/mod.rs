@@ -15,7 +15,7 @@ mod state;
 use std::{
     convert::Infallible,
     rc::Rc,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::atomic::Ordering::Relaxed,
     time::Instant,
 };
 
@@ -36,7 +36,7 @@ pub use self::{
     state::{Gate, Generation, Shared, State},
 };
 use crate::{
-    auth::{credential::Credential, near::Identity, resolve::Unresolved},
+    auth::{credential::Credential, hot::Caller, resolve::Unresolved},
     policy::{self, Match, Presented, Requirement},
     request::{Canonical, Framing},
     telemetry::{
@@ -132,6 +132,7 @@ async fn serve(
         query: &request.query,
         fields: request.fields,
         framing: request.framing,
+        caller: identity.as_deref(),
     };
     let way = (peer, &route);
     let outbound = outbound.build(&permit, config, backend, way, record.request_id(), body)?;
@@ -152,7 +153,7 @@ async fn identify(
     request: &Canonical,
     (peer, client): (&Peer, Option<std::net::IpAddr>),
     record: &mut AccessRecord,
-) -> Result<Option<Arc<Identity>>, Refusal> {
+) -> Result<Option<Rc<Caller>>, Refusal> {
     if rule.is_some_and(|rule| matches!(rule.rule.requirement, Requirement::Public)) {
         return Ok(None); // no look-up: a public route answers while the store is down
     }

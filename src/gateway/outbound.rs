@@ -2,7 +2,7 @@
 //! of the client are what canonical reading left, credentials are cut, and ours are set last.
 
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
     header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
     uri::PathAndQuery,
 };
@@ -13,12 +13,15 @@ use super::{
     state::Backend,
 };
 use crate::{
+    auth::hot::{Caller, IdentityFields},
     config::{Config, HostField, IdentityField, Piece},
     policy::Permit,
     principal::Principal,
     request::{Framing, authority::Authority, path::CanonicalPath, query::Query},
     upstream::RequestBody,
 };
+
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Largest sum of identity field values, bytes: common backends take 8 KiB of head in all.
 const IDENTITY_BYTES_MAX: usize = 4096;
@@ -31,6 +34,7 @@ pub(super) struct Outbound<'a> {
     pub(super) query: &'a Query,
     pub(super) fields: HeaderMap,
     pub(super) framing: Framing,
+    pub(super) caller: Option<&'a Caller>,
 }
 
 impl Outbound<'_> {
@@ -48,8 +52,8 @@ impl Outbound<'_> {
             .unwrap_or_else(|_| HeaderValue::from_static("invalid"));
         let mut fields = self.fields;
         route.rebuild(&mut fields, peer, &authority);
-        set_identity(&mut fields, &config.identity, permit.principal())?;
-        fields.insert("x-request-id", request_id.clone());
+        set_identity(&mut fields, &config.identity, permit.principal(), self.caller)?;
+        fields.insert(X_REQUEST_ID, request_id.clone());
         match self.framing {
             Framing::None => None,
             Framing::Length(length) => fields.insert(CONTENT_LENGTH, HeaderValue::from(length)),
@@ -98,23 +102,48 @@ fn target(
 }
 
 /// Sets the owned fields. Canonical reading has removed whatever the client sent under their names.
+///
+/// `caller` is whoever the credential proved; the permit says whether the request goes on as that one.
 fn set_identity(
     fields: &mut HeaderMap,
     identity: &[IdentityField],
     principal: Option<&Principal>,
+    caller: Option<&Caller>,
 ) -> Result<(), Refusal> {
+    let same = |caller: &&Caller| principal.is_some_and(|it| std::ptr::eq(it, &caller.principal));
+    let made;
+    let values = match caller.filter(same) {
+        Some(caller) => caller.fields(|| identity_fields(identity, principal)),
+        None => {
+            made = identity_fields(identity, principal);
+            made.as_deref()
+        }
+    };
+    for (name, value) in values.ok_or(Refusal::IdentityTooLarge)? {
+        fields.insert(name, value.clone());
+    }
+    Ok(())
+}
+
+/// The owned fields for one caller; `None` when they are larger than a backend takes.
+fn identity_fields(
+    identity: &[IdentityField],
+    principal: Option<&Principal>,
+) -> Option<IdentityFields> {
     let mut bytes = 0;
+    let mut fields = Vec::with_capacity(identity.len());
     for field in identity {
         let Some(value) = identity_value(&field.value, principal) else { continue };
         bytes += value.len();
         if bytes > IDENTITY_BYTES_MAX {
-            return Err(Refusal::IdentityTooLarge);
+            return None;
         }
+        // A name of this worker's own: clones of the configuration's would share a count with others.
+        let name = HeaderName::from_bytes(field.name.as_str().as_bytes()).ok()?;
         // Templates hold visible ASCII, and everything else was percent-encoded.
-        let value = HeaderValue::try_from(value).map_err(|_| Refusal::IdentityTooLarge)?;
-        fields.insert(field.name.clone(), value);
+        fields.push((name, HeaderValue::try_from(value).ok()?));
     }
-    Ok(())
+    Some(fields.into())
 }
 
 /// The field's value; `None` when the caller has nothing of what it asks for.
@@ -200,7 +229,7 @@ mod tests {
         eve.roles = (0..1000).map(|n| format!("role{n}")).collect();
         let name = http::HeaderName::from_static("x-auth-roles");
         let identity = [IdentityField { name, value: vec![Piece::Roles] }];
-        let refused = set_identity(&mut HeaderMap::new(), &identity, Some(&eve));
+        let refused = set_identity(&mut HeaderMap::new(), &identity, Some(&eve), None);
         assert!(matches!(refused, Err(Refusal::IdentityTooLarge)));
     }
 }
