@@ -32,6 +32,7 @@ pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod explain;
 pub mod gateway;
 mod nearest;
 pub mod policy;

@@ -60,6 +60,7 @@ fn listening(app: &App) -> String {
 
 fn servers(backend: &Backend) -> String {
     let servers = backend.servers.iter().map(|server| match server {
+        Server::Tcp { host, port } if host.contains(':') => format!("http://[{host}]:{port}"),
         Server::Tcp { host, port } => format!("http://{host}:{port}"),
         Server::Unix(path) => format!("unix:{}", path.display()),
     });

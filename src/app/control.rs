@@ -94,7 +94,9 @@ impl App {
     async fn serve(mut self) -> Result<(), AppError> {
         spawn_local(tick::run(|_| ()));
         let control = Control::new(Arc::clone(&self.shared), self.metrics.clone());
-        banner::print(&self, &control.store().1).await;
+        if !self.quiet {
+            banner::print(&self, &control.store().1).await;
+        }
         if let Some((_, listener)) = self.health.take() {
             spawn_local(serve_health(listener, Rc::clone(&control)));
         }
@@ -109,7 +111,7 @@ impl App {
         loop {
             let forced = tokio::select! {
                 name = stop.next() => {
-                    event(Level::Info, "stopping", &[("signal", &name)]);
+                    self.tell("stopping", &[("signal", &name)]);
                     break;
                 }
                 () = tokio::time::sleep(CHECK) => {
@@ -151,7 +153,16 @@ impl App {
         if self.workers.iter().all(crate::server::WorkerHandle::ended) {
             self.writer.finish();
         }
-        event(Level::Info, "stopped", &[]);
+        if !self.quiet {
+            event(Level::Info, "stopped", &[]);
+        }
+    }
+
+    /// Tells of the process's own life, unless somebody else does.
+    fn tell(&self, message: &str, fields: &[(&str, &dyn std::fmt::Display)]) {
+        if !self.quiet {
+            event(Level::Info, message, fields);
+        }
     }
 }
 

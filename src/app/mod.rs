@@ -1,7 +1,7 @@
 //! The wiring: builds every part once, starts it, reloads it, drains it. The only room that knows
 //! every other.
 
-mod admin;
+pub(crate) mod admin;
 mod banner;
 mod control;
 mod reload;
@@ -67,6 +67,8 @@ pub struct App {
     admin: Option<(Address, server::Listener)>,
     /// The bytes of the configuration's files when it was last read.
     fingerprint: HashMap<PathBuf, Option<Vec<u8>>>,
+    /// Somebody else says what there is to say of the start and the end.
+    quiet: bool,
 }
 
 impl App {
@@ -117,7 +119,14 @@ impl App {
             health,
             admin,
             fingerprint,
+            quiet: false,
         })
+    }
+
+    /// The same, without lines about its start and its end: for a program that has a screen of its own.
+    #[must_use]
+    pub fn quiet(self) -> Self {
+        Self { quiet: true, ..self }
     }
 
     /// The addresses that clients reach, with the ports that the kernel chose.
@@ -141,7 +150,7 @@ impl App {
 impl Generation {
     /// `config` and what is shared by its workers. Identities confirmed under `before` count on where
     /// nothing that they depend on has changed.
-    fn new(config: Config, origin: StoreOrigin, before: Option<&Self>) -> Self {
+    pub(crate) fn new(config: Config, origin: StoreOrigin, before: Option<&Self>) -> Self {
         let kept = before.filter(|before| {
             before.config.store == config.store
                 && before.config.tokens == config.tokens

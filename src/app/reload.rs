@@ -1,7 +1,13 @@
 //! Taking over a new configuration: read, checked, its expectations run, its sockets bound; then it is in
 //! force at once, for the next request of every worker. Anything wrong, and nothing has changed.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::SystemTime};
+use std::{
+    collections::HashMap,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use super::{App, AppError, connections_max, watch::FileWatch};
 use crate::{
@@ -15,7 +21,7 @@ use crate::{
 /// Why the configuration in force stays.
 #[derive(Debug, thiserror::Error)]
 enum NotTaken {
-    #[error("{0}")]
+    #[error("{}; {} in all, see `tollgate check`", .0.first_line(), .0.mistakes())]
     Faulty(Report),
     #[error("`{0}` can only change with a restart")]
     NeedsRestart(&'static str),
@@ -116,7 +122,16 @@ impl<'a> Reloader<'a> {
     }
 }
 
-/// What the files hold; a missing one is an absence, not an emptiness.
+/// What the files hold, and which names the folders of `include` patterns; a missing one is an
+/// absence, not an emptiness.
 pub(super) fn fingerprint(files: &[PathBuf]) -> HashMap<PathBuf, Option<Vec<u8>>> {
-    files.iter().map(|file| (file.clone(), std::fs::read(file).ok())).collect()
+    let held = |file: &PathBuf| if file.is_dir() { names(file) } else { std::fs::read(file).ok() };
+    files.iter().map(|file| (file.clone(), held(file))).collect()
+}
+
+fn names(folder: &Path) -> Option<Vec<u8>> {
+    let entries = std::fs::read_dir(folder).ok()?;
+    let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+    names.sort();
+    Some(names.join(OsStr::new("/")).into_encoded_bytes())
 }

@@ -76,7 +76,7 @@ fn no_watch(error: &notify::Error) {
     event(Level::Warn, message, &[("error", error)]);
 }
 
-/// The directory of `file`, and of each symlink between the name and the file, directories' links
+/// The directory of `file` (itself, when it is one), and of each symlink between the name and the file, directories' links
 /// included.
 fn directories(file: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -88,7 +88,8 @@ fn directories(file: &Path) -> Vec<PathBuf> {
         let Ok(target) = std::fs::read_link(&link) else { break };
         path = parent.join(target).join(rest);
     }
-    found.extend(path.parent().map(Path::to_owned));
+    let folder = if path.is_dir() { Some(path.as_path()) } else { path.parent() };
+    found.extend(folder.map(Path::to_owned));
     found
 }
 

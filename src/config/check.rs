@@ -10,6 +10,8 @@ use crate::policy::{Requirement, Rule};
 /// Widest left side that the others are aligned to; a longer one pushes its own line out.
 const LEFT_CHARS_MAX: usize = 48;
 
+const HEADING: &str = "rules, most specific first";
+
 /// The report for people.
 #[must_use]
 pub fn render(config: &Config) -> String {
@@ -20,10 +22,10 @@ pub fn render(config: &Config) -> String {
         widths.filter(|width| *width <= LEFT_CHARS_MAX).max().unwrap_or(0)
     };
     let (methods, path) = (width(|row| &row.methods).max(4), width(|row| &row.path));
-    let path = path.max("everything else".len().saturating_sub(methods + 2));
+    let path = path.max(HEADING.len().saturating_sub(methods + 2));
     let who = width(|row| &row.who).max(6);
     let left = methods + 2 + path;
-    let _ = writeln!(text, "\n  {:left$}  who", "rules, most specific first");
+    let _ = writeln!(text, "\n  {HEADING:left$}  who");
     for row in &rows {
         let line = format!(
             "  {:methods$}  {:path$}  {:who$}  {}",
@@ -97,14 +99,14 @@ fn headline(config: &Config) -> String {
 }
 
 fn row(rule: &Rule) -> Row {
-    let (methods, path) = rule.name.split_once(char::is_whitespace).unwrap_or(("*", &rule.name));
+    let (methods, path) = rule.name.split_once(' ').unwrap_or(("*", &rule.name));
     let mut notes = Vec::new();
     if rule.requirement.is_open() {
         notes.push("open without a credential".to_owned());
     }
     notes.extend(rule.audit.map(|end| format!("audit only until {}", instant::show(end))));
     notes.extend(rule.until.map(|end| format!("closes {}", instant::show(end))));
-    Row { methods: methods.to_owned(), path: path.trim().to_owned(), who: rule.asks.clone(), notes }
+    Row { methods: methods.to_owned(), path: path.to_owned(), who: rule.asks.clone(), notes }
 }
 
 /// What stands open, in words: the question an operator asks before anything else.
@@ -113,7 +115,7 @@ fn open_lines(config: &Config) -> Vec<String> {
         config.rules.sorted().filter(|rule| rule.requirement.is_open()).collect();
     let words = |requirement: Requirement| {
         let names = open.iter().filter(|rule| rule.requirement == requirement);
-        names.map(|rule| rule.name.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+        names.map(|rule| rule.name.clone()).collect()
     };
     let total = match open.len() {
         0 => return vec!["No rule is open without a credential.".to_owned()],

@@ -68,13 +68,14 @@ pub(super) const CASE: Case = Case::Exact;
 
 /// The name under which the client asked: applications build links and cookies from it.
 pub(super) const HOST: HostField = HostField::Client;
-/// Three times a SYN lost and repeated on a local network would take longer: then the server is gone.
+/// A connection on a local network takes less than a millisecond. A first packet that was lost is repeated
+/// after a second: rather than wait for that, the request is answered or another server asked.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Slow reports pass, a stuck backend does not hold clients for minutes.
 pub(super) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longer than the keep-alive comments of event streams (15 to 45 s) are apart.
 pub(super) const BODY_SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Half of the common limit of 512 connections of application servers, so that two gateways fit.
+/// Two gateways with full pools leave half of a backend's common limit of 1,024 descriptors free.
 pub(super) const POOL_MAX: usize = 256;
 /// Below the 5 s after which common application servers close an idle connection: we must close first,
 /// or a request meets the closing.
@@ -106,7 +107,7 @@ pub(super) const UNKNOWN_TOKENS: u32 = 600;
 /// Inside the 30 s between Kubernetes' SIGTERM and SIGKILL, with time to spare for exiting.
 pub(super) const DRAIN: Duration = Duration::from_secs(25);
 
-/// Browsers keep a preflight's answer at most two hours (some ten minutes), and five seconds unasked.
+/// What the strictest of the common browsers keep at most; unasked they keep five seconds.
 pub(super) const CORS_MAX_AGE: Duration = Duration::from_secs(600);
 
 /// What log collectors read.

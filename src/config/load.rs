@@ -143,7 +143,15 @@ fn read_addresses(top: &Table) -> Addresses {
         }
     };
     let health = match top.get("health") {
-        None => address::listen(defaults::HEALTH, &cx.folder).ok(),
+        None => {
+            let health = address::listen(defaults::HEALTH, &cx.folder).ok();
+            let clash = taken.iter().find(|(address, _)| Some(address) == health.as_ref());
+            if let Some((_, text)) = clash {
+                let message = "`health` listens here unless told otherwise";
+                text.bad(cx, message, "choose another, or set `health`");
+            }
+            health
+        }
         Some(value) if value.says("off") => None,
         Some(value) => value.text_as(EXPECTED).and_then(|text| read_address(cx, text, &mut taken)),
     };

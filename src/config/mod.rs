@@ -37,6 +37,7 @@ use std::{
     time::SystemTime,
 };
 
+pub(crate) use quantity::duration;
 pub use report::Report;
 pub use values::{
     AccessLog, Address, Backend, Cors, ExpiresAt, FieldAt, Foreign, ForeignRecord, HostField,

@@ -10,7 +10,7 @@ const TIMES: [(&str, u64); 5] =
 const SIZES: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 /// Reads `250ms`, `1s`, `5m`, `2h`, `7d`; otherwise says what to write.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     read(text, &TIMES).map(Duration::from_millis).ok_or_else(|| {
         "write a whole number and `ms`, `s`, `m`, `h` or `d`, such as `30s`".to_owned()
     })

@@ -44,7 +44,7 @@ pub(super) fn read(tables: &[Table], paths: &PathPolicy, backends: &Backends) ->
     let mut faulty = false;
     for table in tables {
         for (key, value) in table.entries() {
-            let name = key.text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let name = name_of(key);
             if let Some(first) = names.get(&name) {
                 let mistake = Mistake::at(first.clone(), "the same rule stands here twice", "here");
                 table
@@ -80,6 +80,11 @@ pub(super) fn read(tables: &[Table], paths: &PathPolicy, backends: &Backends) ->
     }
 }
 
+/// The left side with one blank where the file has several, to line its rules up.
+fn name_of(key: &Text) -> String {
+    key.text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 fn read_rule(
     table: &Table,
     key: &Text,
@@ -97,7 +102,7 @@ fn read_rule(
     let captures = left.as_ref().map(|left| left.captures().to_vec());
     let right = read_right(value, captures.as_deref().ok(), backends)?;
     Some(Rule {
-        name: key.text.clone(),
+        name: name_of(key),
         asks: right.asks,
         left: left.ok()?,
         requirement: right.requirement?,

@@ -69,7 +69,7 @@ fn starts_entry(line: &str) -> bool {
     // `cd==` and `cd="` are the ends of base64 text.
     let value = rest.strip_prefix('=').map(str::trim);
     rest.len() < line.len()
-        && value.is_some_and(|value| !matches!(value, "" | "\"" | "'") && !value.starts_with('='))
+        && value.is_some_and(|value| !matches!(value, "\"" | "'") && !value.starts_with('='))
 }
 
 fn is_bare(c: char) -> bool {

@@ -12,7 +12,7 @@ use crate::{
 const NOTICE: Duration = Duration::from_secs(14 * 86_400);
 
 /// Fewer different characters are no random secret: 32 random hexadecimal digits have 14 on average,
-/// and fewer than 8 once in ten million times.
+/// and fewer than 8 about once in twenty million times.
 const DIFFERENT_CHARS_MIN: usize = 8;
 
 pub(super) fn of(

@@ -26,7 +26,7 @@ const OURS: [HeaderName; 6] = [
 
 /// Whether a request is a true preflight: OPTIONS with an origin and a method asked for.
 #[must_use]
-pub(super) fn is_preflight(method: &Method, fields: &HeaderMap) -> bool {
+pub(crate) fn is_preflight(method: &Method, fields: &HeaderMap) -> bool {
     *method == Method::OPTIONS
         && fields.contains_key(ORIGIN)
         && fields.contains_key(ACCESS_CONTROL_REQUEST_METHOD)

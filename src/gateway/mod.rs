@@ -9,6 +9,7 @@ mod guess;
 mod id;
 mod outbound;
 mod peer;
+pub(crate) mod rehearse;
 mod reject;
 mod state;
 
@@ -27,6 +28,7 @@ use http::{
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+pub(crate) use self::cors::is_preflight;
 use self::{access::AccessRecord, answer::Fit, outbound::Outbound, peer::Route};
 pub use self::{
     body::Body,
@@ -58,7 +60,8 @@ pub async fn handle(
     let (parts, body) = request.into_parts();
     let state = gate.state();
     let mut record = AccessRecord::begin(&gate, &state, &peer, &parts.method, &parts.headers);
-    let closes = parts.version < Version::HTTP_2 && gate.draining();
+    let http1 = parts.version < Version::HTTP_2;
+    let mut closes = gate.draining();
     let cors = state.config.cors.as_ref();
     let preflight = cors.is_some_and(|_| cors::is_preflight(&parts.method, &parts.headers));
     let origin = cors.and_then(|_| parts.headers.get(ORIGIN).cloned());
@@ -74,6 +77,8 @@ pub async fn handle(
             let failed = refusal.status().is_server_error();
             let decision = if failed { Decision::Error } else { Decision::Deny };
             record.answered(refusal.status(), decision, refusal.reason());
+            // Whoever sent what could be read in two ways may have more of it in the pipe.
+            closes |= matches!(refusal, Refusal::BadRequest(_));
             refusal.response(record.request_id())
         }
     };
@@ -82,7 +87,7 @@ pub async fn handle(
         cors::decorate(cors, origin.as_ref(), response.headers_mut(), preflight);
     }
     response.headers_mut().insert("x-request-id", record.request_id().clone());
-    if closes {
+    if closes && http1 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response.map(|body| body.recorded(record)))

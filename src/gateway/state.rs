@@ -199,12 +199,14 @@ impl State {
 }
 
 impl Backend {
-    fn new(settings: config::Backend, upstream: Rc<Upstream>, config: &Config) -> Self {
+    pub(super) fn new(settings: config::Backend, upstream: Rc<Upstream>, config: &Config) -> Self {
         let strip = settings.strip.as_deref();
         let strip = strip.and_then(|prefix| CanonicalPath::parse(prefix, &config.paths).ok());
         let host = match &settings.servers[0] {
-            Server::Tcp { host, port: 80 } => host.clone(),
-            Server::Tcp { host, port } => format!("{host}:{port}"),
+            Server::Tcp { host, port } => {
+                let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+                if *port == 80 { host } else { format!("{host}:{port}") }
+            }
             Server::Unix(_) => "localhost".to_owned(),
         };
         let host =

@@ -99,7 +99,7 @@ impl AccessWriter {
 }
 
 fn write_pieces(pieces: &Receiver<Vec<u8>>) {
-    let mut out = io::stdout().lock();
+    let mut out = io::stdout(); // locked for each piece only: a demo prints there too
     while let Ok(piece) = pieces.recv() {
         if out.write_all(&piece).and_then(|()| out.flush()).is_err() {
             return; // the reader is gone; the sinks count what is lost from here on

@@ -244,6 +244,20 @@ impl Metrics {
         .encode_histogram::<NoLabelSet>(seconds, count, &buckets, None)
     }
 
+    /// Long-lived connections are few behind a mesh: here it shows whether every worker has its share.
+    fn encode_worker_connections(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Client connections open now, by worker";
+        let mut family =
+            to.encode_descriptor("worker_connections", help, None, MetricType::Gauge)?;
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        for (index, worker) in workers.iter().enumerate() {
+            let open = i64::try_from(worker.connections.load(Relaxed)).unwrap_or(i64::MAX);
+            let labels = [("worker", index.to_string())];
+            ConstGauge::new(open).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
     fn encode_process(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let gauge = |to: &mut DescriptorEncoder<'_>, name, help, value: u64| {
             let value = i64::try_from(value).unwrap_or(i64::MAX);
@@ -252,6 +266,7 @@ impl Metrics {
         };
         let connections = self.sum(|worker| worker.connections.load(Relaxed));
         gauge(to, "connections", "Client connections open now", connections)?;
+        self.encode_worker_connections(to)?;
         let up = self.process.store_up.load(Relaxed);
         gauge(to, "store_up", "1 while the store answers", up)?;
         let loaded = self.process.config_loaded_s.load(Relaxed);
@@ -313,6 +328,7 @@ mod tests {
                 "tollgate_requests counter",
                 "tollgate_responses counter",
                 "tollgate_store_up gauge",
+                "tollgate_worker_connections gauge",
                 "tollgate_would_deny counter",
             ]
         );
@@ -324,6 +340,7 @@ mod tests {
             r#"tollgate_request_duration_seconds_bucket{le="0.0005"} 1"#,
             r#"tollgate_request_duration_seconds_bucket{le="+Inf"} 2"#,
             "tollgate_connections 3",
+            r#"tollgate_worker_connections{worker="0"} 3"#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\nis not in\n{text}");
         }

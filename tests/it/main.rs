@@ -1,1 +1,16 @@
-fn main() {}
+//! Whole-gateway tests: the real binary, real sockets, a real Redis, a backend that records what it
+//! gets. Each topic is a module; what they share is in `harness`.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod harness;
+
+mod drain;
+mod faults;
+mod layers;
+mod operating;
+mod reload;
+mod secrecy;
+mod stores;
+mod way_in;
+mod way_out;
+mod workers;

@@ -1,1 +1,192 @@
-//! The files we ship.
+//! The files in `config/`: a new user copies the examples first, and looks everything up in the reference.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use super::{now, variables};
+use crate::config::{Config, Report, check, context::Context, load::parse};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// Loads a shipped file with secrets where it looks for them, in a folder that stands in for `/run/secrets`.
+fn load(name: &str) -> Result<Config, Report> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("tollgate")).unwrap();
+    fs::write(folder.path().join("tollgate/key"), SECRET).unwrap();
+    fs::write(folder.path().join("tollgate/redis-password"), "p@ss").unwrap();
+    fs::write(folder.path().join("key"), SECRET).unwrap();
+    let text = fs::read_to_string(Path::new("config").join(name)).unwrap();
+    let secrets = folder.path().display();
+    let text = text
+        .replace("${file:/run/secrets/tollgate/", &format!("${{file:{secrets}/tollgate/"))
+        .replace("${file:/run/secrets/tollgate}", &format!("${{file:{secrets}/key}}"));
+    let variables = |name: &str| (name == "TOLLGATE_SECRET").then(|| SECRET.to_owned());
+    let path = Path::new("config").join(name);
+    parse(&Context::new(&path, &variables, now()), &path, text)
+}
+
+#[track_caller]
+fn good(name: &str) -> Config {
+    load(name).unwrap_or_else(|report| panic!("{report}"))
+}
+
+#[test]
+fn every_shipped_file_loads_and_its_expectations_hold() {
+    for entry in fs::read_dir("config").unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let config = good(&name);
+        assert!(!config.backends.is_empty());
+        assert!(name == "reference.toml" || config.expectations >= 4, "{name} shows [expect]");
+    }
+}
+
+#[test]
+fn the_smallest_file_is_small() {
+    let text = fs::read_to_string("config/tollgate.toml").unwrap();
+    let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    assert!(lines.count() <= 12);
+}
+
+#[test]
+fn the_example_for_foreign_tokens_needs_no_secret() {
+    let config = good("existing-tokens-in-redis.toml");
+    assert!(config.secrets.is_empty());
+    assert!(config.tokens.foreign.is_some());
+}
+
+/// A reader trusts the reference: what it shows at its default is the default.
+#[test]
+fn the_reference_says_the_defaults() {
+    let reference = good("reference.toml");
+    let text = format!("backend = \"http://127.0.0.1:9000\"\nsecret = \"{SECRET}\"\n");
+    let path = Path::new("config/reference.toml");
+    let defaults = parse(&Context::new(path, &variables, now()), path, text).unwrap();
+    assert_eq!(reference.listen, defaults.listen);
+    assert_eq!(reference.health, defaults.health);
+    assert_eq!(reference.admin, defaults.admin);
+    assert_eq!(reference.workers, defaults.workers);
+    assert_eq!(reference.backends, defaults.backends);
+    assert_eq!(reference.store, defaults.store);
+    assert_eq!(reference.identity, defaults.identity);
+    assert_eq!(reference.tokens, defaults.tokens);
+    assert_eq!(reference.paths, defaults.paths);
+    assert_eq!(reference.trust, defaults.trust);
+    assert_eq!(reference.cors, defaults.cors);
+    assert_eq!(reference.limits, defaults.limits);
+    assert_eq!(reference.log, defaults.log);
+    assert_eq!(reference.ready_requires_store, defaults.ready_requires_store);
+    assert_eq!(reference.rules.rules().len(), 0);
+    assert_eq!(reference.warnings, defaults.warnings);
+}
+
+/// What a commented-out line shows of a default holds too.
+#[test]
+fn the_commented_tables_of_the_reference_say_the_defaults() {
+    let all = everything();
+    let path = Path::new("config/reference.toml");
+    let config = parse(&Context::new(path, &variables, now()), path, all).unwrap();
+    let [default, reports] = config.backends.as_slice() else { panic!("two backends") };
+    assert_eq!(
+        (default.host, default.connect_timeout, default.first_byte_timeout, default.idle_timeout),
+        (reports.host, reports.connect_timeout, reports.first_byte_timeout, reports.idle_timeout)
+    );
+    assert_eq!((default.pool_max, default.pool_idle), (reports.pool_max, reports.pool_idle));
+    let short = super::read("[cors]\norigins = \"*\"\n").unwrap().cors.unwrap();
+    let cors = config.cors.unwrap();
+    assert_eq!((cors.credentials, cors.max_age), (short.credentials, short.max_age));
+}
+
+#[test]
+fn the_reference_has_every_key_that_the_reader_knows_and_no_other() {
+    let text = everything();
+    let path = Path::new("config/reference.toml");
+    let cx = Context::new(path, &variables, now());
+    parse(&cx, path, text.clone()).unwrap_or_else(|report| panic!("{report}"));
+    let known: BTreeSet<String> = cx.known.borrow().iter().map(|path| schema(path)).collect();
+    let mut written = BTreeSet::new();
+    collect("", &text.parse().unwrap(), &mut written);
+    let missing: Vec<_> = known.difference(&written).collect();
+    let strange: Vec<_> = written.difference(&known).collect();
+    assert!(missing.is_empty() && strange.is_empty(), "missing {missing:?}, strange {strange:?}");
+}
+
+/// The reference with every `# key = value` and `# [table]` in force. Where a key stands there
+/// in two forms, the commented one counts.
+fn everything() -> String {
+    let text = fs::read_to_string("config/reference.toml").unwrap();
+    let commented = |line: &str| {
+        let rest = line.strip_prefix("# ")?.to_owned();
+        let bare = |c: char| c.is_ascii_lowercase() || c == '-' || c == '.';
+        let key = rest.split(" = ").next().filter(|key| *key != rest)?;
+        let is_key = key.starts_with('"') || key.chars().all(bare);
+        is_key.then_some(rest)
+    };
+    let table = |line: &str| {
+        let rest = line.strip_prefix("# ")?;
+        (rest.starts_with('[') && rest.ends_with(']')).then(|| rest.to_owned())
+    };
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let line = match commented(line).or_else(|| table(line)) {
+            Some(line) => {
+                let key = line.split(" = ").next().unwrap_or_default();
+                lines.retain(|other| key != "store" || !other.starts_with("store = "));
+                line
+            }
+            None => line.to_owned(),
+        };
+        lines.push(line);
+    }
+    let root = env!("CARGO_MANIFEST_DIR");
+    let certificate = format!("{root}/tests/golden/config/store-ca-without-tls.d/ca.pem");
+    let expectation = "\"GET /reports/2026\" = \"allow\"";
+    let text = lines
+        .join("\n")
+        .replace("/etc/ssl/certs/ca-certificates.crt", &certificate)
+        .replace("${file:/run/secrets/tollgate}", "${SECRET}");
+    assert!(text.contains(expectation));
+    text
+}
+
+/// A key's path with `*` for names that are the operator's.
+fn schema(path: &str) -> String {
+    if let Some(rest) = path.strip_prefix("rules.\"") {
+        let key = rest.rsplit("\".").next().unwrap_or_default();
+        return format!("rules.*.{key}");
+    }
+    path.replace("backends.reports.", "backends.*.")
+}
+
+fn collect(path: &str, table: &toml::Table, written: &mut BTreeSet<String>) {
+    let named = matches!(path, "rules" | "expect" | "identity" | "backends");
+    for (key, value) in table {
+        let key = if named { "*" } else { key.as_str() };
+        let full = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        if !named {
+            written.insert(full.clone());
+        }
+        if let toml::Value::Table(table) = value {
+            collect(&full, table, written);
+        }
+    }
+}
+
+#[test]
+fn a_good_file_is_described_as_agreed() {
+    let golden = "tests/golden/config/check.d/legacy-api.txt";
+    let text = check::render(&good("legacy-api.toml"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::create_dir_all("tests/golden/config/check.d").unwrap();
+        fs::write(golden, &text).unwrap();
+    }
+    let expected = fs::read_to_string(golden).unwrap_or_default();
+    assert_eq!(text, expected, "UPDATE_GOLDEN=1 writes it anew");
+}
+
+#[test]
+fn a_script_learns_the_same_of_a_good_file() {
+    let json = check::to_json(&good("legacy-api.toml"));
+    assert_eq!(json["public"], serde_json::json!(["GET /images/**"]));
+    assert_eq!(json["guest"], serde_json::json!(["GET /catalog/**"]));
+    assert_eq!(json["expectations"], 11);
+    assert_eq!(json["rules"].as_array().unwrap().len(), 9);
+}

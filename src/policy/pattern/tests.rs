@@ -105,7 +105,7 @@ fn mistakes_about_methods_are_met_with_what_to_write() {
     check_error("a.example/x",      "a.example",    "the method is missing", "write `* a.example/x`, or name the methods");
     check_error("get /x",           "get",          "methods are upper case", "write `GET`");
     check_error("GET,post /x",      "post",         "methods are upper case", "write `POST`");
-    check_error("GTE /x",           "GTE",          "unknown method `GTE`", LIST);
+    check_error("GTE /x",           "GTE",          "unknown method `GTE`", "did you mean `GET`?");
     check_error("GETS /x",          "GETS",         "unknown method `GETS`", "did you mean `GET`?");
     check_error("PROPFIND /x",      "PROPFIND",     "unknown method `PROPFIND`", LIST);
     check_error("ANY /x",           "ANY",          "every method is written `*`", "write `*`");

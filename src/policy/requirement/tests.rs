@@ -114,7 +114,7 @@ fn mistakes_are_met_with_what_to_write() {
     check_error("self",                 "self",         "`self` needs a capture", "write `self:{id}`");
     check_error("self:year",            "self:year",    path, "write `self:{year}`");
     check_error("self:{}",              "self:{}",      path, "write `self:{id}`");
-    check_error("self:{yaer}",          "{yaer}",       "the path has no `{yaer}`", "the path has `{id}`, `{year}`");
+    check_error("self:{yaer}",          "{yaer}",       "the path has no `{yaer}`", "did you mean `{year}`?");
     check_error("self:{years}",         "{years}",      "the path has no `{years}`", "did you mean `{year}`?");
 }
 

@@ -1,21 +1,14 @@
-//! Reads a parsed TOML table key by key. What is wrong is collected, and reading goes on.
-//!
-//! A [`Table`] remembers which keys were asked for; whatever is left when it is [done](Table::done)
-//! is an unknown key. A getter answers `None` both for an absent key and for a bad one: the mistake is
-//! already noted, and nothing is built from a configuration with mistakes.
+//! A value of the file: what it is meant to be, or a mistake at its place.
 
 use std::{
-    cell::RefCell,
-    ops::RangeInclusive,
+    ops::{Range, RangeInclusive},
     time::{Duration, SystemTime},
 };
 
-use toml::{
-    Spanned,
-    de::{DeTable, DeValue},
-};
+use toml::{Spanned, de::DeValue};
 
-use super::{
+use super::Table;
+use crate::config::{
     context::{Context, inside_string},
     instant,
     interpolate::interpolate,
@@ -25,179 +18,37 @@ use super::{
 };
 use crate::nearest::nearest;
 
-/// A table of the file, or the idea of one that is not there.
-pub(super) struct Table<'c> {
-    pub(super) cx: &'c Context<'c>,
-    /// `tokens.near-cache`; empty for the file itself.
-    path: String,
-    entries: Vec<(Text, Value<'c>)>,
-    known: RefCell<Vec<&'static str>>,
-    /// Keys of the language that this version does not have.
-    unbuilt: RefCell<Vec<&'static str>>,
-    /// Where the table is, if it is.
-    pub(super) place: Option<Place>,
-}
-
 /// A value and where it stands.
 #[derive(Clone)]
-pub(super) struct Value<'c> {
-    pub(super) cx: &'c Context<'c>,
+pub(in crate::config) struct Value<'c> {
+    pub(in crate::config) cx: &'c Context<'c>,
     /// `tokens.near-cache.ttl`, for messages.
-    pub(super) path: String,
-    pub(super) place: Place,
+    pub(in crate::config) path: String,
+    pub(in crate::config) place: Place,
     value: &'c DeValue<'c>,
 }
 
 /// A string and where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct Text {
-    pub(super) text: String,
-    pub(super) place: Place,
+pub(in crate::config) struct Text {
+    pub(in crate::config) text: String,
+    pub(in crate::config) place: Place,
     /// As in the file, before variables were filled in.
-    pub(super) written: String,
-}
-
-impl<'c> Table<'c> {
-    pub(super) fn new(
-        cx: &'c Context<'c>,
-        file: usize,
-        path: &str,
-        table: &'c Spanned<DeTable<'c>>,
-    ) -> Self {
-        let place = Place::new(file, table.span());
-        Self::read(cx, path, place, table.get_ref())
-    }
-
-    /// A table that is not in the file: every key of it is absent.
-    fn absent(cx: &'c Context<'c>, path: String) -> Self {
-        let (known, unbuilt) = (RefCell::default(), RefCell::default());
-        Self { cx, path, entries: Vec::new(), known, unbuilt, place: None }
-    }
-
-    fn read(cx: &'c Context<'c>, path: &str, place: Place, table: &'c DeTable<'c>) -> Self {
-        let mut entries: Vec<_> = table
-            .iter()
-            .map(|(key, value)| {
-                let text = key.get_ref().clone().into_owned();
-                let path = join(path, &text);
-                let key =
-                    Text { written: text.clone(), text, place: Place::new(place.file, key.span()) };
-                let place = Place::new(place.file, value.span());
-                (key, Value { cx, path, place, value: value.get_ref() })
-            })
-            .collect();
-        // The parser sorts by name; people read by line.
-        entries.sort_by_key(|(key, _)| key.place.start);
-        let (known, unbuilt) = (RefCell::default(), RefCell::default());
-        Self { cx, path: path.to_owned(), entries, known, unbuilt, place: Some(place) }
-    }
-
-    pub(super) fn is_present(&self) -> bool {
-        self.place.is_some()
-    }
-
-    /// The value of `key`, which from now on is a known key of this table.
-    pub(super) fn get(&self, key: &'static str) -> Option<Value<'c>> {
-        self.known.borrow_mut().push(key);
-        #[cfg(test)]
-        self.cx.known.borrow_mut().insert(self.path_of(key));
-        self.entries.iter().find(|(name, _)| name.text == key).map(|(_, value)| value.clone())
-    }
-
-    /// The value of `key`; its absence is a mistake unless the whole table is absent.
-    pub(super) fn need(&self, key: &'static str, help: &str) -> Option<Value<'c>> {
-        let value = self.get(key);
-        if let (None, Some(place)) = (&value, &self.place)
-            && !self.may_hold(key)
-        {
-            let message = format!("`{}` is missing", self.path_of(key));
-            let mistake = if self.path.is_empty() {
-                Mistake::nowhere(message)
-            } else {
-                Mistake::at(self.first_line(place), message, "")
-            };
-            self.cx.mistake(mistake.help(help));
-        }
-        value
-    }
-
-    /// Whether `key`, which is absent, may yet be meant: misspelt, or on a line that could not be read.
-    pub(super) fn may_hold(&self, key: &str) -> bool {
-        let misspelt =
-            |name: &str| !super::TOP_LEVEL_KEYS.contains(&name) && nearest(name, [key]).is_some();
-        self.cx.is_torn() || self.entries.iter().any(|(name, _)| misspelt(&name.text))
-    }
-
-    /// Notes a mistake if there is `key`, which the language has and this version has not.
-    pub(super) fn not_built(&self, key: &'static str) {
-        self.unbuilt.borrow_mut().push(key);
-        if let Some((name, _)) = self.entries.iter().find(|(name, _)| name.text == key) {
-            let key = if self.path.is_empty() { format!("[{key}]") } else { key.to_owned() };
-            let message = format!("`{key}` is not built into this version");
-            name.bad(self.cx, message, "remove it");
-        }
-    }
-
-    /// The table below `key`; if there is none, one in which every key is absent.
-    pub(super) fn table(&self, key: &'static str) -> Table<'c> {
-        let table = self.get(key).and_then(|value| value.table());
-        table.unwrap_or_else(|| Table::absent(self.cx, self.path_of(key)))
-    }
-
-    /// Every entry, in the file's order, for tables whose keys are not ours.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&Text, &Value<'c>)> {
-        self.entries.iter().map(|(key, value)| (key, value))
-    }
-
-    /// Notes every key that nobody asked for.
-    pub(super) fn done(self) {
-        // A broken line may have put a key into the wrong table.
-        if self.cx.is_torn() {
-            return;
-        }
-        let (known, unbuilt) = (self.known.borrow(), self.unbuilt.borrow());
-        for (key, _) in &self.entries {
-            let name = key.text.as_str();
-            if !known.contains(&name) && !unbuilt.contains(&name) {
-                self.cx.mistake(self.unknown(key, &known));
-            }
-        }
-    }
-
-    fn unknown(&self, key: &Text, known: &[&'static str]) -> Mistake {
-        let name = shorten(&key.text);
-        let message = if self.path.is_empty() {
-            format!("unknown key `{name}`")
-        } else {
-            format!("unknown key `{name}` in `{}`", self.path)
-        };
-        if let Some(near) = nearest(&key.text, known.iter().copied()) {
-            return Mistake::at(key.place.clone(), message, format!("did you mean `{near}`?"));
-        }
-        if !self.path.is_empty() && super::TOP_LEVEL_KEYS.contains(&key.text.as_str()) {
-            let help = format!("`{name}` belongs above the first `[table]` of the file");
-            return Mistake::at(key.place.clone(), message, "").help(help);
-        }
-        let mut known: Vec<_> = known.iter().map(|key| format!("`{key}`")).collect();
-        known.sort();
-        let known = known.join(", ");
-        Mistake::at(key.place.clone(), message, "").help(format!("known here: {known}"))
-    }
-
-    fn path_of(&self, key: &str) -> String {
-        join(&self.path, key)
-    }
-
-    /// A table's own line: its span may run over all of its values.
-    fn first_line(&self, place: &Place) -> Place {
-        let text = self.cx.text_at(place);
-        place.part(0..text.find('\n').unwrap_or(text.len()))
-    }
+    pub(in crate::config) written: String,
 }
 
 impl<'c> Value<'c> {
+    pub(super) fn new(
+        cx: &'c Context<'c>,
+        path: String,
+        place: Place,
+        value: &'c DeValue<'c>,
+    ) -> Self {
+        Self { cx, path, place, value }
+    }
+
     /// Notes a mistake at this value.
-    pub(super) fn bad(&self, message: impl Into<String>, hint: impl Into<String>) {
+    pub(in crate::config) fn bad(&self, message: impl Into<String>, hint: impl Into<String>) {
         self.cx.mistake(Mistake::at(self.place.clone(), message, hint));
     }
 
@@ -214,22 +65,22 @@ impl<'c> Value<'c> {
         self.bad(format!("`{}` is {found}", self.path), format!("expected {expected}"));
     }
 
-    pub(super) fn is_table(&self) -> bool {
+    pub(in crate::config) fn is_table(&self) -> bool {
         self.value.is_table()
     }
 
-    pub(super) fn is_text(&self) -> bool {
+    pub(in crate::config) fn is_text(&self) -> bool {
         self.value.is_str()
     }
 
     /// Whether this is a string that reads `word`; no mistake if it is not.
-    pub(super) fn says(&self, word: &str) -> bool {
+    pub(in crate::config) fn says(&self, word: &str) -> bool {
         let DeValue::String(written) = self.value else { return false };
         let text = interpolate(self.cx, written);
         text.is_ok_and(|text| text.as_deref().unwrap_or(written) == word)
     }
 
-    pub(super) fn table(&self) -> Option<Table<'c>> {
+    pub(in crate::config) fn table(&self) -> Option<Table<'c>> {
         let DeValue::Table(table) = self.value else {
             self.wrong_type("a table");
             return None;
@@ -238,12 +89,12 @@ impl<'c> Value<'c> {
     }
 
     /// A string with its variables filled in, never empty.
-    pub(super) fn text(&self) -> Option<Text> {
+    pub(in crate::config) fn text(&self) -> Option<Text> {
         self.text_as("a string")
     }
 
     /// A string with its variables filled in, never empty; `expected` is what to ask for otherwise.
-    pub(super) fn text_as(&self, expected: &str) -> Option<Text> {
+    pub(in crate::config) fn text_as(&self, expected: &str) -> Option<Text> {
         let DeValue::String(written) = self.value else {
             self.wrong_type(expected);
             return None;
@@ -268,7 +119,7 @@ impl<'c> Value<'c> {
     }
 
     /// The elements of a list; `expected` is what to ask for otherwise.
-    pub(super) fn list(&self, expected: &str) -> Option<Vec<Value<'c>>> {
+    pub(in crate::config) fn list(&self, expected: &str) -> Option<Vec<Value<'c>>> {
         let DeValue::Array(array) = self.value else {
             self.wrong_type(expected);
             return None;
@@ -283,7 +134,7 @@ impl<'c> Value<'c> {
     }
 
     /// A string, or a list of at least one: an empty list never means "all" or "none".
-    pub(super) fn texts(&self) -> Option<Vec<Text>> {
+    pub(in crate::config) fn texts(&self) -> Option<Vec<Text>> {
         if self.is_text() {
             return Some(vec![self.text()?]);
         }
@@ -297,7 +148,7 @@ impl<'c> Value<'c> {
         texts.into_iter().collect()
     }
 
-    pub(super) fn boolean(&self) -> Option<bool> {
+    pub(in crate::config) fn boolean(&self) -> Option<bool> {
         let DeValue::Boolean(value) = self.value else {
             self.wrong_type("`true` or `false`");
             return None;
@@ -305,7 +156,7 @@ impl<'c> Value<'c> {
         Some(*value)
     }
 
-    pub(super) fn integer(&self, range: RangeInclusive<u64>) -> Option<u64> {
+    pub(in crate::config) fn integer(&self, range: RangeInclusive<u64>) -> Option<u64> {
         let DeValue::Integer(integer) = self.value else {
             self.wrong_type("a whole number");
             return None;
@@ -321,7 +172,7 @@ impl<'c> Value<'c> {
     }
 
     /// `"30s"`.
-    pub(super) fn duration(&self, range: RangeInclusive<Duration>) -> Option<Duration> {
+    pub(in crate::config) fn duration(&self, range: RangeInclusive<Duration>) -> Option<Duration> {
         let text = self.text_as("a time with its unit, such as `\"30s\"`")?;
         match quantity::duration(&text.text) {
             Ok(duration) if range.contains(&duration) => Some(duration),
@@ -340,7 +191,7 @@ impl<'c> Value<'c> {
     }
 
     /// `"16MiB"`.
-    pub(super) fn bytes(&self, range: RangeInclusive<u64>) -> Option<u64> {
+    pub(in crate::config) fn bytes(&self, range: RangeInclusive<u64>) -> Option<u64> {
         let text = self.text_as("a size with its unit, such as `\"16MiB\"`")?;
         match quantity::bytes(&text.text) {
             Ok(bytes) if range.contains(&bytes) => Some(bytes),
@@ -359,7 +210,7 @@ impl<'c> Value<'c> {
     }
 
     /// A point in time: `2026-12-31T00:00:00Z`, without quotes.
-    pub(super) fn instant(&self) -> Option<SystemTime> {
+    pub(in crate::config) fn instant(&self) -> Option<SystemTime> {
         const EXPECTED: &str = "a date with its offset and without quotes: `2026-12-31T00:00:00Z`";
         let DeValue::Datetime(datetime) = self.value else {
             self.wrong_type(EXPECTED);
@@ -374,7 +225,7 @@ impl<'c> Value<'c> {
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+    pub(in crate::config) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let words = || choices.iter().map(|(word, _)| *word);
         let expected = either(words());
         let text = self.text_as(&expected)?;
@@ -392,17 +243,17 @@ impl<'c> Value<'c> {
 
 impl Text {
     /// Whether a variable or a file is in it, so that it must not be shown.
-    pub(super) fn is_filled_in(&self) -> bool {
+    pub(in crate::config) fn is_filled_in(&self) -> bool {
         self.text != self.written
     }
 
     /// The text for a message, as written in the file: what a variable held is never shown.
-    pub(super) fn quoted(&self) -> String {
+    pub(in crate::config) fn quoted(&self) -> String {
         format!("`{}`", shorten(&self.written))
     }
 
     /// Whether this key has a reference in it, which is a mistake: keys are read before variables.
-    pub(super) fn has_reference(&self, cx: &Context) -> bool {
+    pub(in crate::config) fn has_reference(&self, cx: &Context) -> bool {
         let Some(at) = self.text.find("${") else { return false };
         let place = self.part(cx, at..self.text.len());
         let message = "`${…}` is not filled in here";
@@ -411,23 +262,18 @@ impl Text {
     }
 
     /// The place of a part of the text.
-    pub(super) fn part(&self, cx: &Context, at: std::ops::Range<usize>) -> Place {
+    pub(in crate::config) fn part(&self, cx: &Context, at: Range<usize>) -> Place {
         inside_string(cx, &self.place, &self.text, at)
     }
 
     /// Notes a mistake at this string.
-    pub(super) fn bad(&self, cx: &Context, message: impl Into<String>, hint: impl Into<String>) {
+    pub(in crate::config) fn bad(
+        &self,
+        cx: &Context,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         cx.mistake(Mistake::at(self.place.clone(), message, hint));
-    }
-}
-
-/// `backends.reports`, `rules."GET /status"`.
-fn join(path: &str, key: &str) -> String {
-    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    match (path, key.chars().all(is_bare)) {
-        ("", _) => key.to_owned(),
-        (_, true) => format!("{path}.{key}"),
-        (_, false) => format!("{path}.\"{key}\""),
     }
 }
 
@@ -441,7 +287,7 @@ fn either<'a>(words: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// Long texts are cut in messages: the line itself is shown below.
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     const CHARS_MAX: usize = 60;
     if text.chars().count() <= CHARS_MAX {
         return text.to_owned();

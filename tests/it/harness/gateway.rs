@@ -1,0 +1,300 @@
+//! The gateway's process: its configuration written, its binary started, its lines read, its end sure.
+
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    io::{BufRead as _, BufReader, Read},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{
+    client::{Answer, Client, get},
+    tokens::{self, SECRET, Token},
+    until,
+};
+
+/// How the binary is told to serve a file.
+fn arguments(config: &Path) -> Vec<OsString> {
+    vec![config.into()]
+}
+
+/// A gateway about to be started.
+pub(crate) struct Setup {
+    folder: TempDir,
+    /// Keys above the first table, as TOML values.
+    top: Vec<(String, String)>,
+    tables: String,
+}
+
+impl Setup {
+    /// Two workers and the embedded file, before `backend`.
+    pub(crate) fn new(backend: &str) -> Self {
+        let setup =
+            Self { folder: TempDir::new().unwrap(), top: Vec::new(), tables: String::new() };
+        setup
+            .key("listen", r#""127.0.0.1:0""#)
+            .key("health", r#""127.0.0.1:0""#)
+            .key("backend", &format!("{backend:?}"))
+            .key("secret", &format!("{SECRET:?}"))
+            .key("store", r#""file:tollgate.redb""#)
+            .key("workers", "2")
+    }
+
+    /// Sets one of the keys above the first table.
+    pub(crate) fn key(mut self, name: &str, value: &str) -> Self {
+        self.top.retain(|(known, _)| known != name);
+        self.top.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.top.retain(|(known, _)| known != name);
+        self
+    }
+
+    /// Adds tables.
+    pub(crate) fn tables(mut self, text: &str) -> Self {
+        self.tables.push_str(text);
+        self.tables.push('\n');
+        self
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The configuration's text.
+    pub(crate) fn text(&self) -> String {
+        let top: String =
+            self.top.iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
+        format!("{top}\n{}", self.tables)
+    }
+
+    /// Writes the file, gives everybody a token where the store is the embedded file, and starts.
+    pub(crate) fn start(self) -> Gateway {
+        let config = self.folder.path().join("tollgate.toml");
+        self.start_from(config)
+    }
+
+    /// The same, with the file somewhere else.
+    pub(crate) fn start_from(self, config: PathBuf) -> Gateway {
+        std::fs::write(&config, self.text()).unwrap();
+        let stored = self.top.iter().any(|(_, value)| value.contains("file:tollgate.redb"));
+        let tokens = if stored {
+            tokens::fill(&config.parent().unwrap().join("tollgate.redb"))
+        } else {
+            HashMap::new()
+        };
+        Gateway::run(self.folder, config, tokens)
+    }
+}
+
+/// A running gateway; killed when dropped.
+pub(crate) struct Gateway {
+    child: Child,
+    /// Where clients connect.
+    pub(crate) address: SocketAddr,
+    /// Where probes connect.
+    pub(crate) health: Option<SocketAddr>,
+    /// The configuration's file.
+    pub(crate) config: PathBuf,
+    /// Access lines.
+    pub(crate) out: Log,
+    /// Events.
+    pub(crate) err: Log,
+    tokens: HashMap<&'static str, Token>,
+    folder: TempDir,
+}
+
+impl Gateway {
+    fn run(folder: TempDir, config: PathBuf, tokens: HashMap<&'static str, Token>) -> Self {
+        let (child, out, err) = spawn(&config);
+        let mut gateway = Self {
+            child,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            health: None,
+            config,
+            out,
+            err,
+            tokens,
+            folder,
+        };
+        gateway.learn_addresses();
+        gateway
+    }
+
+    /// Reads the start's `listening` event: ports were chosen by the kernel.
+    fn learn_addresses(&mut self) {
+        let line = until("the gateway's start", || {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the gateway did not start: {}", self.err.text());
+            self.err.events("listening").pop()
+        });
+        let text = line["is"].as_str().unwrap();
+        let parse = |word: &str| word.trim_end_matches(',').parse::<SocketAddr>().ok();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        self.health = words.windows(2).find(|two| two[0] == "health").and_then(|two| parse(two[1]));
+        self.address = words.first().and_then(|word| parse(word)).unwrap_or(self.address);
+    }
+
+    /// Starts again on the same configuration, after the process has ended.
+    pub(crate) fn start_again(&mut self) {
+        (self.child, self.out, self.err) = spawn(&self.config);
+        self.learn_addresses();
+    }
+
+    /// The token of somebody in [`tokens::PEOPLE`].
+    pub(crate) fn token(&self, name: &str) -> &str {
+        &self.tokens[name].text
+    }
+
+    /// The `Authorization` line of somebody.
+    pub(crate) fn bearer(&self, name: &str) -> String {
+        super::client::bearer(self.token(name))
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A new connection.
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
+        self.connect().ask(request)
+    }
+
+    /// One request to the health listener.
+    pub(crate) fn probe(&self, path: &str) -> Answer {
+        Client::connect(self.health.unwrap()).ask(get(path, "Connection: close\r\n"))
+    }
+
+    /// The value of a metric's line, which must be there.
+    pub(crate) fn metric(&self, series: &str) -> f64 {
+        self.try_metric(series).unwrap_or_else(|| panic!("no {series}"))
+    }
+
+    pub(crate) fn try_metric(&self, series: &str) -> Option<f64> {
+        let text = self.probe("/metrics");
+        let line = text.text().lines().find(|line| line.starts_with(&format!("{series} ")))?;
+        line.rsplit(' ').next().unwrap().parse().ok()
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for the process to end.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        until("the gateway's end", || self.child.try_wait().unwrap())
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Rewrites the configuration's file in one step.
+    pub(crate) fn rewrite(&self, text: &str) {
+        let new = self.config.with_extension("new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(&new, &self.config).unwrap();
+    }
+
+    /// The access line of the request whose answer this is.
+    pub(crate) fn access_line(&self, answer: &Answer) -> Value {
+        let id = answer.field("x-request-id").expect("every answer has an id").to_owned();
+        until("the access line", || {
+            self.out.json().into_iter().find(|line| line["request_id"] == id.as_str())
+        })
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the gateway said:\n{}---", self.err.text());
+        }
+    }
+}
+
+fn spawn(config: &Path) -> (Child, Log, Log) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(arguments(config))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let out = Log::follow(child.stdout.take().unwrap());
+    let err = Log::follow(child.stderr.take().unwrap());
+    (child, out, err)
+}
+
+/// Runs the gateway on a file that it must not accept, and returns its exit code and what it said.
+pub(crate) fn refused(config: &Path) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(arguments(config))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8(said).unwrap())
+}
+
+/// Lines of an output, as they come.
+#[derive(Clone)]
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    fn follow(output: impl Read + Send + 'static) -> Self {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let log = Self(Arc::clone(&lines));
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                lines.lock().unwrap().push(line);
+            }
+        });
+        log
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        self.lines().iter().map(|line| format!("{line}\n")).collect()
+    }
+
+    /// The lines that are JSON.
+    pub(crate) fn json(&self) -> Vec<Value> {
+        self.lines().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// The events whose message contains `message`.
+    pub(crate) fn events(&self, message: &str) -> Vec<Value> {
+        let said =
+            |line: &Value| line["message"].as_str().is_some_and(|text| text.contains(message));
+        self.json().into_iter().filter(said).collect()
+    }
+
+    /// Waits for such an event.
+    pub(crate) fn event(&self, message: &str) -> Value {
+        until(message, || self.events(message).pop())
+    }
+}
