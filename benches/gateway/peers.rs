@@ -80,7 +80,7 @@ impl Peers {
 
 /// The release binary of this build, as its command line wants it.
 fn start_tollgate(file: &str) -> Outcome<Command> {
-    tied(env!("CARGO_BIN_EXE_tollgate"), &[file])
+    tied(env!("CARGO_BIN_EXE_tollgate"), &["serve", "--config", file])
 }
 
 fn redis_server(port: u16, at: &Path) -> Outcome<Command> {

@@ -113,8 +113,10 @@ impl AccessRecord {
         self.gate.metrics.lookup(level as usize);
     }
 
-    pub(super) fn store_asked(&mut self, took: Duration) {
-        self.store = took;
+    /// Asking the store ended without an answer, or with one that proves nobody; nothing before it takes
+    /// a time worth telling apart.
+    pub(super) fn not_identified(&mut self) {
+        self.store = self.started.elapsed();
     }
 
     pub(super) fn waived(&mut self, waived: Option<Denial>) {
@@ -125,8 +127,8 @@ impl AccessRecord {
         self.received = body;
     }
 
-    pub(super) fn backend_took(&mut self, took: Duration) {
-        self.backend = Some(took);
+    pub(super) fn backend_took(&mut self, took: Option<Duration>) {
+        self.backend = took;
     }
 
     /// The head of an answer has been chosen.

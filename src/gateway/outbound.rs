@@ -1,6 +1,7 @@
 //! The head that the backend receives, built from the canonical request and a permit (law 2): fields
 //! of the client are what canonical reading left, credentials are cut, and ours are set last.
 
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
     header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
@@ -22,6 +23,9 @@ use crate::{
 };
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Fields that we set besides those of the identity.
+const SET_BY_US: usize = 7;
 
 /// Largest sum of identity field values, bytes: common backends take 8 KiB of head in all.
 const IDENTITY_BYTES_MAX: usize = 4096;
@@ -48,10 +52,10 @@ impl Outbound<'_> {
         request_id: &HeaderValue,
         body: RequestBody,
     ) -> Result<Request<RequestBody>, Refusal> {
-        let authority = HeaderValue::try_from(self.authority.as_str())
-            .unwrap_or_else(|_| HeaderValue::from_static("invalid"));
+        let asked = peer.asked(self.authority.as_str());
         let mut fields = self.fields;
-        route.rebuild(&mut fields, peer, &authority);
+        fields.reserve(SET_BY_US + config.identity.len());
+        route.rebuild(&mut fields, peer, &asked);
         set_identity(&mut fields, &config.identity, permit.principal(), self.caller)?;
         fields.insert(X_REQUEST_ID, request_id.clone());
         match self.framing {
@@ -63,7 +67,7 @@ impl Outbound<'_> {
             }
         };
         let host = match backend.settings.host {
-            HostField::Client => authority,
+            HostField::Client => asked.authority.clone(),
             HostField::Backend => backend.host.clone(),
         };
         fields.insert(HOST, host);
@@ -91,13 +95,11 @@ fn target(
         },
     };
     let path = stripped.as_ref().unwrap_or(path).as_str();
-    let mut target = String::with_capacity(path.len() + 1 + query.as_str().map_or(0, str::len));
-    target.push_str(path);
-    if let Some(query) = query.as_str() {
-        target.push('?');
-        target.push_str(query);
-    }
-    let target = PathAndQuery::from_maybe_shared(bytes::Bytes::from(target));
+    let target = match query.as_str() {
+        None => Bytes::copy_from_slice(path.as_bytes()),
+        Some(query) => Bytes::from([path, query].join("?")),
+    };
+    let target = PathAndQuery::from_maybe_shared(target);
     target.map(Uri::from).map_err(|_| Refusal::StrippedPath)
 }
 

@@ -40,6 +40,7 @@ pub(crate) fn outbound(
         query: &request.query,
         fields: request.fields,
         framing: request.framing,
+        caller: None,
     };
     let id = HeaderValue::from_static(REQUEST_ID);
     let way = (&peer, &route);

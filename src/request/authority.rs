@@ -79,7 +79,8 @@ impl Authority {
                 (format!("[{}]", address.parse::<Ipv6Addr>().ok()?), port)
             }
             None => {
-                let (name, port) = raw.split_at(raw.find(':').unwrap_or(raw.len()));
+                let colon = raw.bytes().position(|byte| byte == b':');
+                let (name, port) = raw.split_at(colon.unwrap_or(raw.len()));
                 let name = name.strip_suffix('.').unwrap_or(name);
                 (is_name(name).then(|| name.to_ascii_lowercase())?, port)
             }
@@ -102,7 +103,12 @@ impl Authority {
 
 /// Letters, digits, `-` and `_` in labels that are not empty. Covers IPv4 in its dotted form.
 fn is_name(name: &str) -> bool {
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    name.len() <= HOST_BYTES_MAX
-        && name.split('.').all(|label| !label.is_empty() && label.bytes().all(letter))
+    let mut before = b'.';
+    let well_formed = name.bytes().all(|byte| {
+        let label_goes_on = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let label_ends = byte == b'.' && before != b'.';
+        before = byte;
+        label_goes_on || label_ends
+    });
+    well_formed && before != b'.' && name.len() <= HOST_BYTES_MAX
 }
