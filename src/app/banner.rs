@@ -1,11 +1,12 @@
 //! What an operator sees at the start: what listens, whether backend and store are there, what is
 //! fenced, and what deserves attention.
 
-use std::{fmt::Write as _, io::IsTerminal, time::Duration};
+use std::{fmt::Write as _, io::IsTerminal, sync::Arc, time::Duration};
 
 use super::App;
 use crate::{
     config::{Address, Backend, Server},
+    gateway::Generation,
     store::{HealthState, Store},
     telemetry::log::{Level, event},
     tick,
@@ -15,27 +16,25 @@ use crate::{
 /// Longest wait for the store's first connection before the banner says what is known.
 const STORE_WAIT: Duration = Duration::from_millis(500);
 
-/// Prints the start: lines for a person on a terminal, events in a pipe.
-pub(super) async fn print(app: &App, store: &Store) {
-    let generation = app.generation();
-    let config = &generation.config;
-    let say = |label: &str, text: &str| {
-        if std::io::stderr().is_terminal() {
-            eprintln!("{label:<11} {text}");
-        } else {
-            event(Level::Info, label, &[("is", &text)]);
-        }
-    };
+/// Prints which version serves which file, and where: a line for a person on a terminal, an event in a
+/// pipe.
+pub(super) fn listening(app: &App) {
     let version = env!("CARGO_PKG_VERSION");
     let workers = app.workers.len();
-    let file = config.file.display();
+    let generation = app.generation();
+    let file = generation.config.file.display();
     say("tollgate", &format!("{version} · {file} · {workers} workers"));
-    say("listening", &listening(app));
+    say("listening", &addresses(app));
+}
+
+/// Prints whether what we need is there, in the time that it takes to find out.
+pub(super) async fn parts(generation: Arc<Generation>, store: Store) {
+    let config = &generation.config;
     for backend in &config.backends {
         let line = format!("{}   {}", servers(backend), reachable(backend).await);
         say(&backend.name, &line);
     }
-    say("store", &store_line(store).await);
+    say("store", &store_line(&store).await);
     let fence: Vec<&str> = config.identity.iter().map(|field| field.name.as_str()).collect();
     if !fence.is_empty() {
         let names = fence.join(", ");
@@ -46,7 +45,15 @@ pub(super) async fn print(app: &App, store: &Store) {
     }
 }
 
-fn listening(app: &App) -> String {
+fn say(label: &str, text: &str) {
+    if std::io::stderr().is_terminal() {
+        eprintln!("{label:<11} {text}");
+    } else {
+        event(Level::Info, label, &[("is", &text)]);
+    }
+}
+
+fn addresses(app: &App) -> String {
     let clients: Vec<String> = app.addresses().map(Address::to_string).collect();
     let mut line = format!("{} (HTTP/1.1, HTTP/2)", clients.join(", "));
     let (health, admin) = app.side_doors();

@@ -94,8 +94,15 @@ impl App {
     async fn serve(mut self) -> Result<(), AppError> {
         spawn_local(tick::run(|_| ()));
         let control = Control::new(Arc::clone(&self.shared), self.metrics.clone());
+        // Before anything is said: who reads it may signal, or change the file, at once.
+        let mut stop = Stop::new()?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let generation = self.generation();
+        let mut files = FileWatch::start(&generation.config.sources);
+        Reloader::new(&mut self).reload(false, &mut files); // changed since it was read?
         if !self.quiet {
-            banner::print(&self, &control.store().1).await;
+            banner::listening(&self);
+            spawn_local(banner::parts(generation, control.store().1));
         }
         if let Some((_, listener)) = self.health.take() {
             spawn_local(serve_health(listener, Rc::clone(&control)));
@@ -103,11 +110,6 @@ impl App {
         if let Some((_, listener)) = self.admin.take() {
             spawn_local(super::admin::serve(listener, Rc::clone(&control)));
         }
-        let mut stop = Stop::new()?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        let generation = self.generation();
-        let mut files = FileWatch::start(&generation.config.sources);
-        drop(generation);
         loop {
             let forced = tokio::select! {
                 name = stop.next() => {
@@ -121,7 +123,12 @@ impl App {
                     }
                     continue;
                 }
-                _ = hangup.recv() => true,
+                _ = hangup.recv() => {
+                    if self.quiet {
+                        break; // its terminal is gone, and nobody else knows of it
+                    }
+                    true
+                }
                 () = files.changed() => false,
             };
             Reloader::new(&mut self).reload(forced, &mut files);

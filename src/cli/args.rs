@@ -14,7 +14,7 @@ use crate::explain::Caller;
 /// rules whether they may, and forwards the request with the caller's proven identity, or refuses and says
 /// why.
 #[derive(Parser)]
-#[command(name = "tollgate", version, propagate_version = true, after_help = EXAMPLES)]
+#[command(name = "tollgate", version, after_help = EXAMPLES)]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -50,7 +50,7 @@ Examples:
     Completions(CompletionsArgs),
 }
 
-/// Shows the gateway at work: rules, tokens and curl lines to try, with nothing to set up
+/// Shows the gateway at work, with rules, tokens and curl lines to try
 ///
 /// Starts a gateway with an example configuration, an embedded store in a temporary folder and a backend
 /// that answers with the request it received; issues tokens, and prints curl lines with the status to
@@ -84,9 +84,9 @@ pub(super) struct InitArgs {
     pub(super) file: PathBuf,
 }
 
-/// Checks a configuration file: every mistake at once, or the rules as the gateway will apply them
+/// Checks a configuration file: all its mistakes, or its rules
 ///
-/// Reads the file and what it includes, runs its [expect] lines, and starts nothing. A good file is shown as
+/// Reads the file and what it includes, runs its `[expect]` lines, and starts nothing. A good file is shown as
 /// its sorted rules, with what stands open; a bad one with each mistake's line and what to do. Exits with 78
 /// when the file is bad.
 #[derive(Args)]
@@ -125,19 +125,23 @@ pub(super) struct ConfigFile {
     pub(super) config: PathBuf,
 }
 
-/// Explains what becomes of a request, and why: how it is read, which rule wins, each term of it, the answer
+/// Explains what becomes of a request, and why
+///
+/// Shows how the request is read, which rule wins and which comes next, how each term of it goes, and what the
+/// backend would receive.
 ///
 /// Without --live it reads the configuration file alone and asks no store: a token's signature and expiry are
 /// checked, and --as says who is calling. With --live it asks the running gateway's admin listener, which
 /// also resolves the token. Nothing is sent to the backend, and no credential is printed.
 #[derive(Args)]
+#[command(override_usage = "tollgate explain [OPTIONS] [METHOD] <TARGET>")]
 #[command(after_help = "\
 Examples:
   tollgate explain --config tollgate.toml GET /orders/7
   tollgate explain --config tollgate.toml POST /orders --as '{\"id\":\"bob\",\"roles\":[\"buyer\"]}'")]
 pub(super) struct ExplainArgs {
-    /// Method and target; without a method, GET
-    #[arg(value_names = ["METHOD", "TARGET"], num_args = 1..=2, required = true)]
+    /// Method and target, such as POST /orders; without a method, GET
+    #[arg(value_name = "REQUEST", num_args = 1..=2, required = true)]
     pub(super) request: Vec<String>,
     #[command(flatten)]
     pub(super) file: ConfigFile,
@@ -204,7 +208,7 @@ pub(super) struct IssueArgs {
     /// A scope of the token; may be given more than once
     #[arg(long = "scope", value_name = "SCOPE")]
     pub(super) scopes: Vec<String>,
-    /// How long it lives: 90s, 1h, 30d or never; otherwise what [tokens] ttl says
+    /// How long it lives: 90s, 1h, 30d or never; otherwise what `[tokens] ttl` says
     #[arg(long, value_parser = ttl)]
     pub(super) ttl: Option<String>,
     /// Print JSON for scripts

@@ -103,12 +103,8 @@ impl Client {
         };
         match connected {
             Ok(Ok(stream)) => Self::greet(address, stream).await.map(Reached::Gateway),
-            Ok(Err(error)) => match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                    Ok(Reached::Nobody(error))
-                }
-                _ => Err(unreachable(&address, &error.to_string())),
-            },
+            Ok(Err(error)) if nobody_listens(&error) => Ok(Reached::Nobody(error)),
+            Ok(Err(error)) => Err(unreachable(&address, &error.to_string())),
             Err(_) => Err(unreachable(&address, "no connection in time")),
         }
     }
@@ -147,6 +143,11 @@ impl Client {
         };
         read(&self.address, status, &body)
     }
+}
+
+/// There is no socket, or nobody behind it: no gateway runs here. Anything else is a fault.
+fn nobody_listens(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
 fn read(address: &Address, status: StatusCode, body: &[u8]) -> Result<Value, Failure> {

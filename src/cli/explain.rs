@@ -10,7 +10,7 @@ use super::{
     token::read_token,
 };
 use crate::{
-    auth::resolve::{Scheme, Unresolved},
+    auth::resolve::Unresolved,
     config::Config,
     explain::{Asked, Explanation, Proof, Question, render},
     secret::Secret,

@@ -12,7 +12,7 @@ use super::{
     Exit, Failure,
     args::InitArgs,
     keygen::new_secret,
-    screen::{err, out},
+    screen::{err, out, shell_word},
 };
 use crate::config::Config;
 
@@ -58,7 +58,7 @@ fn write(path: &Path, mode: u32, text: &str) -> Result<(), Failure> {
 }
 
 fn next(file: &Path, secret: &Path, new: bool) -> String {
-    let file = shown(file);
+    let file = shell_word(file);
     let secret = match new {
         true => format!(
             "{} (mode 0600: it keys every token; keep it out of version control)",
@@ -72,20 +72,13 @@ wrote  {file}
        {secret}
 
 next
-  tollgate check {file}                                  # the rules, and what stands open
+  tollgate check {file}            # the rules, and what stands open
+  tollgate serve --config {file}   # in a terminal of its own
   TOKEN=$(tollgate token issue --config {file} --subject ann)
-  tollgate serve --config {file}
-  curl -i http://127.0.0.1:8080/ -H \"Authorization: Bearer $TOKEN\"   # in another terminal, with that TOKEN
+  curl -i http://127.0.0.1:8080/ -H \"Authorization: Bearer $TOKEN\"
 
 Then write your own rules into {file}; a running gateway takes them over by itself."
     )
-}
-
-/// A path as a shell takes it.
-fn shown(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// The file. Relative paths in it start at its own folder.

@@ -1,6 +1,9 @@
 //! What is printed, and whether in colour: only to a terminal, and not where `NO_COLOR` is set.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    io::{self, IsTerminal, Write},
+    path::Path,
+};
 
 /// Prints `text` and a line end to standard output.
 pub(super) fn out(text: &str) {
@@ -34,4 +37,11 @@ fn wanted() -> bool {
 /// Pretty JSON for scripts.
 pub(super) fn json(value: &serde_json::Value) {
     out(&format!("{value:#}"));
+}
+
+/// A path as a shell takes it.
+pub(super) fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

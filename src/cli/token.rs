@@ -15,7 +15,7 @@ use super::{
     Exit, Failure,
     args::{ConfigFile, IssueArgs, RevokeArgs, ShowArgs, TokenCommand},
     client::{Client, Reached, on_this_thread},
-    screen::{err, json, out},
+    screen::{err, json, out, shell_word},
 };
 use crate::{
     app::admin::{
@@ -23,6 +23,7 @@ use crate::{
         wire::{Issued, Job, Order, Revoked, Shown, Which},
     },
     config::{Config, Store as StoreConfig},
+    explain::{printable, span},
     gateway::Generation,
     secret::Secret,
     store::{HealthState, StoreOrigin},
@@ -61,7 +62,7 @@ fn issue(args: IssueArgs) -> Result<(), Failure> {
     let issued: Issued = read(answer)?;
     let until = issued.expires.map_or("never expires".to_owned(), |at| format!("expires {at}"));
     let lists = lists(&issued.roles, &issued.scopes);
-    let file = args.file.config.display();
+    let file = shell_word(&args.file.config);
     err(&format!(
         "issued to {}{lists}, {until}; this is the only time it is shown",
         issued.subject
@@ -113,7 +114,7 @@ fn table(shown: &Shown) -> String {
         ("expires", expires),
     ];
     let rows = rows.into_iter().filter_map(|(label, text)| text.map(|text| (label, text)));
-    rows.map(|(label, text)| format!("{label:<9}{text}\n")).collect()
+    rows.map(|(label, text)| format!("{label:<9}{}\n", printable(&text))).collect()
 }
 
 fn revoke(args: RevokeArgs) -> Result<(), Failure> {
@@ -129,16 +130,17 @@ fn revoke(args: RevokeArgs) -> Result<(), Failure> {
         return if revoked.found { Ok(()) } else { Err(Failure::new(Exit::Data, "")) };
     }
     let what = match (&revoked.subject, revoked.id) {
-        (Some(subject), _) => format!("all tokens of {subject}"),
+        (Some(subject), _) => format!("subject `{subject}`"),
         (None, Some(id)) => format!("token {id}"),
-        (None, None) => "the token".to_owned(),
+        (None, None) => "this token".to_owned(),
     };
     if !revoked.found {
         let message = format!("nothing was revoked: the store does not know {what}");
         return Err(Failure::new(Exit::Data, message)
             .help("it was revoked before, has expired, or was issued into another store"));
     }
-    out(&format!("revoked {what}{way}"));
+    let all = if revoked.subject.is_some() { "all tokens of " } else { "" };
+    out(&format!("revoked {all}{what}{way}"));
     err("there is no way back; `tollgate token issue` makes a new one");
     Ok(())
 }
@@ -222,10 +224,19 @@ async fn directly(config: Config, job: &Job, why: &str) -> Result<(Value, String
         tick::sleep(tick::PERIOD).await;
     }
     let name = store.health().store;
+    let delay =
+        generation.config.tokens.near_ttl.min(generation.config.tokens.near_ttl_without_push);
+    let shared = matches!(generation.config.store, StoreConfig::Redis(_));
     let random = getrandom::u64().map_err(|error| {
         Failure::new(Exit::Software, format!("the system has no random numbers: {error}"))
     })?;
     let ids = IdSource::new(random.to_be_bytes());
     let answer = Desk { generation, store }.carry_out(job, &ids, SystemTime::now()).await?;
-    Ok((answer, format!("\n({why}: {name} was used directly)")))
+    let mut way = format!("\n({why}: {name} was used directly");
+    if shared && matches!(job, Job::Revoke(_)) {
+        let ms = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
+        way.push_str(&format!("; gateways that share it notice within {}", span(ms)));
+    }
+    way.push(')');
+    Ok((answer, way))
 }

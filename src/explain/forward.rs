@@ -1,6 +1,9 @@
 //! What the backend would receive, told as what is removed and what is set.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{AUTHORIZATION, COOKIE, HOST},
+};
 
 use super::{Forwarded, Removed};
 use crate::{
@@ -28,20 +31,40 @@ pub(super) fn rehearse(
     let sent = rehearse::outbound(canonical, sources, permit, config)?;
     let mut removed = fields_removed(came, &sent.headers, config);
     removed.extend(query.iter().flat_map(|query| parameters_removed(query, sent.uri.query())));
-    let set = sent
+    // Values of the client's own fields are not shown: a cookie may be somebody's key to the backend.
+    let is_set = |name: &HeaderName| {
+        !came.contains_key(name)
+            || is_ours(name, config)
+            || is_forwarding(name)
+            || (*name == HOST && came.get(HOST) != sent.headers.get(HOST))
+    };
+    let mut set: Vec<(String, String)> = sent
         .headers
         .iter()
-        .filter(|(name, value)| came.get(*name) != Some(*value) || is_ours(name, config))
+        .filter(|(name, _)| is_set(name))
         .map(|(name, value)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         })
         .collect();
+    // Who is calling first: that is what one looks for.
+    set.sort_by_key(|(name, _)| !is_ours_by_name(name, config));
     Ok(Forwarded {
         to: format!("{}, {}", backend.name, servers(backend)),
         request: format!("{} {}", sent.method, sent.uri),
         removed,
         set,
     })
+}
+
+/// Says of identity fields only that they are set, where nobody knows to what.
+pub(super) fn veil(forwarded: &mut Forwarded, config: &Config) {
+    forwarded
+        .set
+        .retain(|(name, _)| !config.identity.iter().any(|field| field.name.as_str() == name));
+    let veiled = config.identity.iter().map(|field| {
+        (field.name.as_str().to_owned(), "(what the store says of the caller)".to_owned())
+    });
+    forwarded.set.splice(..0, veiled);
 }
 
 fn servers(backend: &Backend) -> String {
@@ -53,7 +76,11 @@ fn servers(backend: &Backend) -> String {
 }
 
 fn is_ours(name: &HeaderName, config: &Config) -> bool {
-    config.identity.iter().any(|field| field.name == *name)
+    is_ours_by_name(name.as_str(), config)
+}
+
+fn is_ours_by_name(name: &str, config: &Config) -> bool {
+    config.identity.iter().any(|field| field.name.as_str() == name)
 }
 
 fn fields_removed(came: &HeaderMap, sent: &HeaderMap, config: &Config) -> Vec<Removed> {
@@ -62,9 +89,11 @@ fn fields_removed(came: &HeaderMap, sent: &HeaderMap, config: &Config) -> Vec<Re
     let why = |name: &HeaderName| {
         if fence.covers(name) {
             Some("only the gateway says who is calling")
+        } else if *name == COOKIE && sent.get(COOKIE) != joined_cookies(came).as_ref() {
+            Some("the credential's own pair; the others stay")
         } else if sent.contains_key(name) {
             None
-        } else if *name == header::AUTHORIZATION {
+        } else if *name == AUTHORIZATION {
             Some("credential")
         } else if is_forwarding(name) {
             Some("rebuilt by the gateway")
@@ -78,6 +107,12 @@ fn fields_removed(came: &HeaderMap, sent: &HeaderMap, config: &Config) -> Vec<Re
         why(name).map(|why| Removed { name: name.as_str().to_owned(), why: why.to_owned() })
     };
     came.keys().filter_map(removed).collect()
+}
+
+/// Cookie lines as canonical reading joins them.
+fn joined_cookies(came: &HeaderMap) -> Option<HeaderValue> {
+    let lines: Vec<&[u8]> = came.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    HeaderValue::from_bytes(&lines.join(&b"; "[..])).ok()
 }
 
 /// Parameters that were cut. Names only: the values are credentials.

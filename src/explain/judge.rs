@@ -13,7 +13,7 @@ use crate::{
         resolve::{Level, Resolved, Unresolved},
     },
     gateway::Refusal,
-    policy::{self, Denial, Match, Permit, Presented, explain},
+    policy::{self, Denial, Match, Permit, Presented, Requirement, explain},
     principal::{Principal, PrincipalKind},
     request::Canonical,
     telemetry::instant::unix_ms,
@@ -39,6 +39,8 @@ enum CallerIs {
     Known(Principal),
     /// A good token of somebody whom only the store knows.
     SomeUser,
+    /// A credential that is refused before any term is asked: `401 token_expired`.
+    Refused(String),
 }
 
 impl Asked<'_> {
@@ -84,8 +86,9 @@ impl Asked<'_> {
                 (calling, principal)
             }
             Err(refused) => {
-                explanation.rule =
-                    found.map(|found| rule(&found, &candidates, &CallerIs::SomeUser, now));
+                let answer = format!("{} {}", refused.status().as_u16(), refused.reason());
+                let calling = CallerIs::Refused(answer);
+                explanation.rule = found.map(|found| rule(&found, &candidates, &calling, now));
                 explanation.decision = refusal(&refused);
                 return explanation;
             }
@@ -97,7 +100,10 @@ impl Asked<'_> {
             Judged::Permit(permit) => {
                 let sent = forward::rehearse(canonical, &fields, &sources, &permit, config);
                 match sent {
-                    Ok(forwarded) => {
+                    Ok(mut forwarded) => {
+                        if matches!(calling, CallerIs::SomeUser) {
+                            forward::veil(&mut forwarded, config);
+                        }
                         explanation.decision = permitted(&permit, &calling);
                         explanation.forwarded = Some(forwarded);
                     }
@@ -107,6 +113,7 @@ impl Asked<'_> {
             Judged::Refuse(denial) => {
                 explanation.decision = refusal(&Refusal::Denied(denial));
                 explanation.decision.to_pass = to_pass(denial, found.as_ref(), &calling);
+                explanation.decision.because = None; // the rule and its terms say it better
             }
             Judged::Depends(denial) => explanation.decision = depends(denial),
         }
@@ -199,13 +206,15 @@ fn decide<'a>(found: Option<&Match<'a>>, calling: &'a CallerIs, now: SystemTime)
             | Denial::NotSelf
             | Denial::Forbidden => Judged::Depends(denial),
         },
-        (Err(denial), CallerIs::Nobody | CallerIs::Known(_)) => Judged::Refuse(denial),
+        (Err(denial), CallerIs::Nobody | CallerIs::Known(_) | CallerIs::Refused(_)) => {
+            Judged::Refuse(denial)
+        }
     }
 }
 
 fn presented(calling: &CallerIs) -> Presented<'_> {
     match calling {
-        CallerIs::Nobody => Presented::Nothing,
+        CallerIs::Nobody | CallerIs::Refused(_) => Presented::Nothing,
         CallerIs::Known(principal) => Presented::Proven(principal),
         CallerIs::SomeUser => Presented::Proven(&SOME_USER),
     }
@@ -218,18 +227,24 @@ fn rule(
     now: SystemTime,
 ) -> RuleFound {
     let next = candidates.iter().find(|other| other.index != found.index);
-    let without_it = match policy::decide(next, presented(calling), now) {
-        Ok(_) => "permit".to_owned(),
-        Err(_) if matches!(calling, CallerIs::SomeUser) && next.is_some() => {
-            "depend on who is calling".to_owned()
-        }
-        Err(denial) => format!("{} {}", denial.status().as_u16(), denial.reason()),
-    };
-    let terms = explain::explain(found, presented(calling));
     let unknown = matches!(calling, CallerIs::SomeUser);
+    let public = next.is_some_and(|next| next.rule.requirement == Requirement::Public);
+    let without_it = match (policy::decide(next, presented(calling), now), calling) {
+        (_, CallerIs::Refused(answer)) if !public => answer.clone(),
+        (Ok(_), _) => "permit".to_owned(),
+        (Err(_), CallerIs::SomeUser) if next.is_some() => "depends".to_owned(),
+        (Err(denial), _) => format!("{} {}", denial.status().as_u16(), denial.reason()),
+    };
+    let terms = match calling {
+        CallerIs::Refused(_) => Vec::new(),
+        CallerIs::Nobody | CallerIs::Known(_) | CallerIs::SomeUser => {
+            explain::explain(found, presented(calling))
+        }
+    };
     let term = |term: explain::TermCheck| {
         let holds = (!unknown || term.holds).then_some(term.holds);
         let says = match holds {
+            Some(_) if unknown => "yes: whoever it is".to_owned(),
             Some(_) => term.says,
             None => "only the store knows who the caller is".to_owned(),
         };
@@ -262,20 +277,21 @@ fn form(canonical: &Canonical, raw_path: &str) -> CanonicalForm {
 }
 
 fn credential(shown: &Shown, said: bool) -> CredentialFound {
-    let (source, says) = match shown {
-        Shown::Unread => {
-            (None, "not looked at, the rule is public; whatever is there is removed".to_owned())
+    let none = |says: &str| CredentialFound { present: false, source: None, says: says.to_owned() };
+    match shown {
+        Shown::Unread => none("not looked at: the rule is public; whatever is there is removed"),
+        Shown::Nothing if said => none("none in the request; --as stands for one"),
+        Shown::Nothing => none("none"),
+        Shown::Bad(refused) => {
+            CredentialFound { present: true, source: None, says: format!("bad: {refused}") }
         }
-        Shown::Nothing if said => (None, "none in the request; --as stands for one".to_owned()),
-        Shown::Nothing => (None, "none".to_owned()),
-        Shown::Bad(refused) => (None, format!("bad: {refused}")),
         Shown::Token { source, .. } => {
             let (word, place) = place(source);
             let checked = if said { "; not checked, --as says who it is" } else { "" };
-            (Some(word), format!("token in {place}, removed from what is forwarded{checked}"))
+            let says = format!("token in {place}, removed from what is forwarded{checked}");
+            CredentialFound { present: true, source: Some(word), says }
         }
-    };
-    CredentialFound { source, says }
+    }
 }
 
 /// A source as `[tokens] from` spells it, and in words.
@@ -299,6 +315,7 @@ fn refusal(refused: &Refusal) -> Decision {
         status: Some(refused.status().as_u16()),
         reason: refused.reason().to_owned(),
         says: status_words(refused.status()),
+        because: Some(refused.to_string()),
         to_pass: Vec::new(),
     }
 }
@@ -309,6 +326,7 @@ fn preflight() -> Decision {
         status: Some(204),
         reason: "preflight".to_owned(),
         says: "answered here: a preflight, before any rule is asked".to_owned(),
+        because: None,
         to_pass: Vec::new(),
     }
 }
@@ -329,6 +347,7 @@ fn permitted(permit: &Permit<'_>, calling: &CallerIs) -> Decision {
         status: None,
         reason: "ok".to_owned(),
         says,
+        because: None,
         to_pass: Vec::new(),
     }
 }
@@ -339,6 +358,7 @@ fn depends(denial: Denial) -> Decision {
         status: None,
         reason: denial.reason().to_owned(),
         says: "depends on who the token belongs to, which only the store knows".to_owned(),
+        because: None,
         to_pass: vec![
             "say who is calling: --as '{\"id\":\"ann\",\"roles\":[\"buyer\"]}'".to_owned(),
             "ask the running gateway: --live ADDRESS".to_owned(),

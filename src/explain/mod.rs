@@ -17,6 +17,7 @@ mod text;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::text::{printable, span};
 pub use self::{
     judge::Proof,
     question::{BadQuestion, Caller, Question},
@@ -59,7 +60,9 @@ pub struct CanonicalForm {
 /// Where a credential was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialFound {
-    /// As `[tokens] from` names it: `header`, `query:access_token`; `None` when there is none.
+    /// Whether there is one, readable or not.
+    pub present: bool,
+    /// As `[tokens] from` names it: `header`, `query:access_token`; `None` when none could be read.
     pub source: Option<String>,
     /// A sentence.
     pub says: String,
@@ -109,7 +112,7 @@ pub struct RuleFound {
     pub line: RuleLine,
     /// The rule that would win without it.
     pub next_best: Option<RuleLine>,
-    /// What would become of the request without it: `403 no_rule`, `permit`.
+    /// What would become of the request without it: `403 no_rule`, `permit`, `depends`.
     pub without_it: String,
     /// The terms, grouped as `|` groups them.
     pub terms: Vec<Vec<TermFound>>,
@@ -137,6 +140,8 @@ pub struct Decision {
     pub reason: String,
     /// A sentence.
     pub says: String,
+    /// Why, for a refusal that no term of a rule explains.
+    pub because: Option<String>,
     /// What would let it pass.
     pub to_pass: Vec<String>,
 }

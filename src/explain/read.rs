@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, StatusCode};
 
-use super::{BadQuestion, Question};
+use super::{BadQuestion, Question, text::printable};
 use crate::{
     auth::credential::{Credential, Source, Sources},
     config::Config,
@@ -30,7 +30,7 @@ pub(super) enum Reading {
     /// No canonical form.
     Refused(BadRequest),
     /// Answered here, before any rule.
-    Preflight(Canonical),
+    Preflight(Box<Canonical>),
     /// To be judged.
     Read(Box<Read>),
 }
@@ -74,7 +74,7 @@ impl<'a> Asked<'a> {
         let preflight = config.cors.is_some() && is_preflight(&parts.method, &parts.headers);
         let reading = match Canonical::read(parts, true, false, &config.request_policy()) {
             Err(bad) => Reading::Refused(bad),
-            Ok(canonical) if preflight => Reading::Preflight(canonical),
+            Ok(canonical) if preflight => Reading::Preflight(Box::new(canonical)),
             Ok(canonical) => {
                 let presented = shown(&canonical, config, &sources);
                 Reading::Read(Box::new(Read { canonical, raw_path, fields, presented }))
@@ -120,7 +120,7 @@ fn redacted(target: &str, sources: &Sources) -> String {
         None => target.to_owned(),
         Some((path, query)) => format!("{path}?{}", sources.redact_query(query)),
     };
-    shown.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    printable(&shown)
 }
 
 /// `403 forbidden`, as the status line has it.

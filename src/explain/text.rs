@@ -12,6 +12,10 @@ const RED: &str = "\x1b[31m";
 const YELLOW: &str = "\x1b[33m";
 const PLAIN: &str = "\x1b[0m";
 
+/// Fields that every request gets, by its connection: named, without their values.
+const USUAL: [&str; 5] =
+    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id"];
+
 /// The explanation as text. With `color`, the decision stands out.
 #[must_use]
 pub fn render(explanation: &Explanation, color: bool) -> String {
@@ -32,7 +36,7 @@ pub fn render(explanation: &Explanation, color: bool) -> String {
     }
     if let Some(found) = &explanation.credential {
         page.part("credential", &found.says);
-        page.part("principal", &principal(explanation.principal.as_ref(), found.source.is_some()));
+        page.part("principal", &principal(explanation.principal.as_ref(), found.present));
     }
     if explanation.canonical.is_some() && explanation.decision.outcome != Outcome::Answered {
         page.rule(explanation.rule.as_ref());
@@ -63,12 +67,12 @@ impl Page {
         let Some(rule) = rule else { return self.part("rule", "none matches this request") };
         self.part("rule", &line(&rule.line));
         let next = rule.next_best.as_ref().map_or("none".to_owned(), line);
-        let verb =
-            if rule.without_it.starts_with(|c: char| c.is_ascii_digit()) { "be " } else { "" };
-        self.more(&format!(
-            "next best: {next}; without this rule the answer would {verb}{}",
-            rule.without_it
-        ));
+        let without = match rule.without_it.as_str() {
+            "permit" => "the request would pass".to_owned(),
+            "depends" => "the answer would depend on who is calling".to_owned(),
+            answer => format!("the answer would be {answer}"),
+        };
+        self.more(&format!("next best: {next}; without this rule {without}"));
         let width = rule.terms.iter().flatten().map(|term| term.term.chars().count()).max();
         for (index, all) in rule.terms.iter().enumerate() {
             for (place, term) in all.iter().enumerate() {
@@ -99,7 +103,7 @@ impl Page {
             Some(false) => RED,
             None => YELLOW,
         };
-        self.paint(paint, &term.says)
+        self.paint(paint, &printable(&term.says))
     }
 
     fn paint(&self, paint: &str, text: &str) -> String {
@@ -116,6 +120,9 @@ impl Page {
         };
         let text = self.paint(paint, &text);
         self.part("decision", &text);
+        if let Some(because) = &decision.because {
+            self.more(because);
+        }
         if !decision.to_pass.is_empty() {
             let to_do =
                 if decision.outcome == Outcome::Unknown { "to know" } else { "to let this pass" };
@@ -129,9 +136,16 @@ impl Page {
             let label = if index == 0 { "removed" } else { "" };
             self.part(label, &format!("{}  ({})", removed.name, removed.why));
         }
-        for (index, (name, value)) in forwarded.set.iter().enumerate() {
+        let (usual, own): (Vec<_>, Vec<_>) =
+            forwarded.set.iter().partition(|(name, _)| USUAL.contains(&name.as_str()));
+        for (index, (name, value)) in own.iter().enumerate() {
             let label = if index == 0 { "set" } else { "" };
-            self.part(label, &format!("{name}: {value}"));
+            self.part(label, &printable(&format!("{name}: {value}")));
+        }
+        if !usual.is_empty() {
+            let label = if own.is_empty() { "set" } else { "" };
+            let names: Vec<&str> = usual.iter().map(|(name, _)| name.as_str()).collect();
+            self.part(label, &names.join(", "));
         }
     }
 }
@@ -164,7 +178,12 @@ fn principal(found: Option<&PrincipalFound>, carries_one: bool) -> String {
         let _ = write!(text, "  token {}", times.join(", "));
     }
     let _ = write!(text, "  (from {})", found.known_from);
-    text
+    printable(&text)
+}
+
+/// Text for a terminal: a control character of some record could rewrite what is on the screen.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// The two largest units of a span: `6 d 22 h`.

@@ -17,6 +17,9 @@ use crate::{
 /// Longest pause after a failed accept. No descriptors left is a state, not an end.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// How long a connection that is being made has to arrive once the door is shut: several round trips.
+pub(super) const LAST_CALL: Duration = Duration::from_millis(100);
+
 /// Accepts on `listener` until the worker is told to close `address`; then takes what the kernel has
 /// already accepted for us, so that nobody who connected in time is reset.
 pub(super) async fn run(worker: Rc<Worker>, listener: Listener, closing: Rc<tokio::sync::Notify>) {
@@ -33,6 +36,15 @@ pub(super) async fn run(worker: Rc<Worker>, listener: Listener, closing: Rc<toki
             () = closing.notified() => break,
             incomer = next(&worker, &listener) => worker.place(incomer),
         }
+    }
+    // Closing resets whoever the kernel has accepted and we have not, and somebody always is: the door
+    // is shut first, then who was in it comes in.
+    listener.shut_the_door();
+    let end = tick::now() + LAST_CALL;
+    while let Some(Ok(incomer)) =
+        tick::timeout(end.saturating_duration_since(tick::now()), listener.accept()).await
+    {
+        worker.place(incomer);
     }
     for incomer in listener.waiting() {
         worker.place(incomer);
@@ -81,6 +93,24 @@ impl Acceptor {
             Self::Unix(listener) => {
                 listener.accept().await.and_then(|(stream, _)| stream.into_std()).map(Incomer::Unix)
             }
+        }
+    }
+
+    /// Lets no new handshake begin; those under way complete. Whoever knocks meanwhile hears nothing,
+    /// and is refused when its kernel tries again. Where that is not to be had, closing has a gap.
+    fn shut_the_door(&self) {
+        #[cfg(target_os = "linux")]
+        if let Self::Tcp(listener) = self {
+            use socket2::{SockFilter, SockRef};
+            // Classic BPF over the TCP header: drop segments with SYN and without ACK.
+            let no_new = [
+                SockFilter::new(0x30, 0, 0, 13),   // load the byte of flags
+                SockFilter::new(0x54, 0, 0, 0x12), // keep SYN and ACK
+                SockFilter::new(0x15, 0, 1, 0x02), // SYN alone?
+                SockFilter::new(0x06, 0, 0, 0),    // nothing of it
+                SockFilter::new(0x06, 0, 0, u32::MAX),
+            ];
+            let _ = SockRef::from(listener).attach_filter(&no_new);
         }
     }
 

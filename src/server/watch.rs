@@ -53,6 +53,7 @@ pub(super) struct Watch {
     requests: Cell<usize>,
     stalled: Cell<Option<Instant>>,
     multiplexed: Cell<bool>,
+    asked: Cell<bool>,
     verdict: Cell<Verdict>,
     waker: RefCell<Option<Waker>>,
 }
@@ -65,6 +66,7 @@ impl Watch {
             requests: Cell::new(0),
             stalled: Cell::new(None),
             multiplexed: Cell::new(false),
+            asked: Cell::new(false),
             verdict: Cell::new(Verdict::Keep),
             waker: RefCell::new(None),
         }
@@ -90,6 +92,7 @@ impl Watch {
     /// A request has arrived; it lasts until the guard is dropped with its answer's body.
     pub(super) fn request(self: &Rc<Self>) -> Busy {
         self.requests.set(self.requests.get() + 1);
+        self.asked.set(true);
         self.enter(Phase::Busy);
         Busy(Rc::clone(self))
     }
@@ -181,6 +184,17 @@ impl Watches {
             }
         });
         over.iter().for_each(|watch| watch.judge(Verdict::Close));
+    }
+
+    /// Whether somebody has connected and not asked for anything yet.
+    pub(super) fn any_new(&self) -> bool {
+        self.living().iter().any(|watch| !watch.asked.get())
+    }
+
+    /// Tells every connection that has asked for something to finish.
+    pub(super) fn finish_used(&self) {
+        let living = self.living();
+        living.iter().filter(|watch| watch.asked.get()).for_each(|w| w.judge(Verdict::Finish));
     }
 
     /// Tells every connection to finish.

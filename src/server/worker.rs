@@ -12,6 +12,7 @@ use std::{
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use tokio::{
@@ -34,6 +35,9 @@ use crate::{
     },
     tick,
 };
+
+/// How long a client that connected in time has for its first request once nobody else may connect.
+const LATE: Duration = Duration::from_millis(500);
 
 /// What the workers know of each other: how many connections each serves, and how to hand one over.
 #[derive(Debug)]
@@ -181,12 +185,19 @@ async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
         }
     }
     worker.close_all();
-    // One turn for the accept loops to take what the kernel holds, and for what they hand over.
-    tick::sleep(tick::PERIOD).await;
+    // Until the accept loops have taken what the kernel holds, and what they hand over is here.
+    tick::sleep(accept::LAST_CALL + 2 * tick::PERIOD).await;
     while let Ok(command) = inbox.try_recv() {
         if let Command::Serve(incomer) = command {
             worker.serve(incomer);
         }
+    }
+    worker.watches.finish_used();
+    // Who connected in time has a request on its way; answers close their connections by now.
+    let late = LATE.min(worker.gate.state().config.limits.drain / 4);
+    let give_up = tick::now() + late;
+    while worker.watches.any_new() && tick::now() < give_up {
+        tick::sleep(tick::PERIOD).await;
     }
     worker.watches.finish();
     while worker.live().load(Relaxed) > 0 {

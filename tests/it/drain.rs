@@ -37,8 +37,10 @@ fn is_draining(gate: &Gateway) {
     });
 }
 
+/// Waits until nobody new gets in. A kernel whose knock goes unheard tries again only after a second.
 fn refuses_connections(address: SocketAddr) {
-    until("the listener to close", || TcpStream::connect(address).is_err().then_some(()));
+    let knock = || TcpStream::connect_timeout(&address, Duration::from_millis(50));
+    until("the listener to close", || knock().is_err().then_some(()));
 }
 
 #[test]
@@ -110,10 +112,7 @@ fn what_never_ends_is_cut_when_the_time_to_drain_is_over() {
 /// Asks until the gateway refuses connections; every request that was sent must be answered, and a
 /// connection may end only after an answer that said so.
 fn ask_until_the_end(address: SocketAddr, answered: &AtomicUsize) {
-    while TcpStream::connect(address).is_ok() {
-        let Ok(stream) = TcpStream::connect(address) else { return };
-        drop(stream);
-        let mut client = Client::connect(address);
+    while let Some(mut client) = Client::try_connect(address) {
         loop {
             let answer = client.send(get("/1", "")).try_answer(false);
             let answer = answer.expect("a request was lost");
@@ -147,6 +146,19 @@ fn under_load_no_request_is_lost() {
     let lines = gate.out.json();
     until("every access line", || (gate.out.lines().len() == answered.load(SeqCst)).then_some(()));
     assert!(lines.iter().all(|line| line["status"] == 200));
+}
+
+/// The kernel has accepted it: to the client the gateway was there.
+#[test]
+fn who_has_connected_in_time_may_still_ask() {
+    let backend = Backend::plain();
+    let mut gate = Setup::new(&backend.url()).tables(RULES).start();
+    let mut late = gate.connect();
+    gate.signal(Signal::TERM);
+    refuses_connections(gate.address);
+    let answer = late.ask(get("/1", ""));
+    assert_eq!((answer.text(), answer.field("connection")), ("hello", Some("close")));
+    assert_eq!(gate.ended().code(), Some(0));
 }
 
 #[test]

@@ -4,6 +4,9 @@
 
 mod harness;
 
+mod admin;
+mod cli;
+mod demo;
 mod drain;
 mod faults;
 mod layers;

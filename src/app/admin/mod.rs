@@ -31,7 +31,7 @@ use self::{
 };
 use super::control::Control;
 use crate::{
-    auth::resolve::Resolver,
+    auth::resolve::{Resolver, Scheme},
     explain::{Asked, Explanation, Proof, Question},
     gateway::Generation,
     server::{Listener, health::text, local},
@@ -130,6 +130,7 @@ async fn explain(
 ) -> Result<Explanation, Complaint> {
     let asked = Asked::read(question, &generation.config)
         .map_err(|error| Complaint::new(Kind::BadInput, error.to_string()))?;
+    let told = store.clone();
     let proof = match asked.token() {
         None => None,
         Some(token) => {
@@ -141,7 +142,18 @@ async fn explain(
             })
         }
     };
-    Ok(asked.judge(proof, now))
+    let mut explanation = asked.judge(proof, now);
+    if let (Some(caller), Some(found)) = (&question.caller, &mut explanation.principal)
+        && matches!(generation.scheme, Scheme::Own(_))
+    {
+        found.known_from.push_str(match told.principal(&caller.id).await {
+            Ok(Some(state)) if state.active => "; active in the store",
+            Ok(Some(_)) => "; shut out in the store: its tokens are refused",
+            Ok(None) => "; the store has no token of this caller",
+            Err(_) => "; the store did not answer",
+        });
+    }
+    Ok(explanation)
 }
 
 /// Refuses what a page in a browser of this machine could have been made to send: such a request
@@ -214,7 +226,9 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
 mod tests {
     use super::*;
 
-    fn fields(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+    type Lines = [(&'static str, &'static str)];
+
+    fn fields(lines: &Lines) -> HeaderMap {
         let mut map = HeaderMap::new();
         for (name, value) in lines {
             map.append(*name, HeaderValue::from_static(value));
@@ -225,7 +239,7 @@ mod tests {
     #[test]
     fn only_this_machine_is_answered_and_never_a_browser() {
         #[rustfmt::skip]
-        let rows: [(&[(&'static str, &'static str)], bool, bool); 11] = [
+        let rows: [(&Lines, bool, bool); 11] = [
             // fields                                                        over TCP  passes
             (&[("host", "localhost")],                                       true,     true),
             (&[("host", "127.0.0.1:9901")],                                  true,     true),

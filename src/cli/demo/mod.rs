@@ -57,7 +57,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
 
     let app = App::start(Config::load(&file)?)?.quiet();
     let tokens = issue(&app)?;
-    let taken = (args.port != gate.port()).then_some(args.port);
+    let taken = (args.port != 0 && args.port != gate.port()).then_some(args.port);
     let places = Places { gate, admin, taken };
     out(&format!("\n{}", screen::render(&places, &tokens, &program(), out_has_color())));
     app.run()?;

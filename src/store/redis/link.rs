@@ -1,7 +1,7 @@
 //! One worker's connection to Redis and the task that keeps it: dial, watch, give up, dial again.
 //!
 //! Invariant: a call waits for an answer at most the configured limit, and not at all while there is
-//! no connection. A call is never repeated here.
+//! no connection (but for the first, which is being made). A call is never repeated here.
 
 use std::{
     cell::{Cell, RefCell},
@@ -47,6 +47,10 @@ struct Shared {
     dialer: Arc<Dialer>,
     state: RefCell<State>,
     facts: RefCell<Facts>,
+    /// Whether the first attempt to connect has ended, well or badly.
+    tried: Cell<bool>,
+    /// Notified when it has.
+    first_try: Notify,
 }
 
 #[derive(Clone)]
@@ -86,6 +90,8 @@ impl Link {
             dialer,
             state: RefCell::new(State::Down { since: SystemTime::now(), cause }),
             facts: RefCell::new(Facts::default()),
+            tried: Cell::new(false),
+            first_try: Notify::new(),
         });
         let task = tokio::task::spawn_local(keep(Rc::clone(&shared), on_link));
         Self { shared, task }
@@ -97,7 +103,7 @@ impl Link {
 
     /// Sends one command and waits for its answer.
     pub(super) async fn call(&self, command: &Cmd) -> Result<Value, StoreError> {
-        let live = self.shared.live()?;
+        let live = self.shared.live().await?;
         let mut connection = live.connection.clone();
         let answer = self.shared.within(&live, connection.req_packed_command(command)).await?;
         self.checked(answer)
@@ -105,7 +111,7 @@ impl Link {
 
     /// Sends two commands in one write and waits for both answers.
     pub(super) async fn call_two(&self, pipeline: &Pipeline) -> Result<[Value; 2], StoreError> {
-        let live = self.shared.live()?;
+        let live = self.shared.live().await?;
         let mut connection = live.connection.clone();
         let asked = connection.req_packed_commands(pipeline, 0, 2);
         let mut answers = self.shared.within(&live, asked).await?.into_iter();
@@ -138,7 +144,12 @@ impl Link {
 }
 
 impl Shared {
-    fn live(&self) -> Result<Rc<Live>, StoreError> {
+    /// The connection. One that is only just being made is waited for, within the limit: a gateway
+    /// that starts, or takes another store over, refuses nobody for that.
+    async fn live(&self) -> Result<Rc<Live>, StoreError> {
+        if !self.tried.get() {
+            let _ = time::timeout(self.dialer.limit, self.first_try.notified()).await;
+        }
         match &*self.state.borrow() {
             State::Up(live) => Ok(Rc::clone(live)),
             State::Down { cause, .. } => Err(self.unreachable(cause.clone())),
@@ -208,6 +219,7 @@ async fn keep(shared: Rc<Shared>, on_link: impl Fn(LinkEvent)) {
                 let made = Instant::now();
                 *shared.facts.borrow_mut() = facts.clone();
                 *shared.state.borrow_mut() = State::Up(Rc::clone(&live));
+                shared.tried();
                 on_link(LinkEvent::Up { facts: facts.text });
                 let cause = watch(&shared, &live, driver).await;
                 if made.elapsed() >= GOOD_LIFE {
@@ -221,6 +233,7 @@ async fn keep(shared: Rc<Shared>, on_link: impl Fn(LinkEvent)) {
         };
         if let Some(cause) = cause {
             shared.down(cause);
+            shared.tried();
         }
         time::sleep(jittered(pause)).await;
         pause = (pause * 3 / 2).min(REDIAL_LAST);
@@ -228,6 +241,12 @@ async fn keep(shared: Rc<Shared>, on_link: impl Fn(LinkEvent)) {
 }
 
 impl Shared {
+    fn tried(&self) {
+        if !self.tried.replace(true) {
+            self.first_try.notify_waiters();
+        }
+    }
+
     /// Notes why there is no connection; `since` is when the trouble began, not its last sign.
     fn down(&self, cause: String) {
         let mut state = self.state.borrow_mut();

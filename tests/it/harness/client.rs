@@ -69,9 +69,14 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+        Self::try_connect(address).expect("nobody listens")
+    }
+
+    /// A connection, unless nobody listens.
+    pub(crate) fn try_connect(address: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
         stream.set_nodelay(true).unwrap();
-        Self::over(Wire::Tcp(stream))
+        Some(Self::over(Wire::Tcp(stream)))
     }
 
     pub(crate) fn connect_unix(path: &Path) -> Self {

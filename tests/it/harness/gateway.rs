@@ -22,7 +22,7 @@ use super::{
 
 /// How the binary is told to serve a file.
 fn arguments(config: &Path) -> Vec<OsString> {
-    vec![config.into()]
+    vec!["serve".into(), "--config".into(), config.into()]
 }
 
 /// A gateway about to be started.
@@ -128,6 +128,11 @@ impl Gateway {
         };
         gateway.learn_addresses();
         gateway
+    }
+
+    /// Serves a file that somebody else has written into `folder`.
+    pub(crate) fn serve(folder: TempDir, config: PathBuf) -> Self {
+        Self::run(folder, config, HashMap::new())
     }
 
     /// Reads the start's `listening` event: ports were chosen by the kernel.
