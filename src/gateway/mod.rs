@@ -135,6 +135,7 @@ async fn serve(
         authority: &request.authority,
         path: &request.path,
         query: &request.query,
+        came: request.came,
         fields: request.fields,
         framing: request.framing,
         caller: identity.as_deref(),

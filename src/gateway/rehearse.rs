@@ -38,6 +38,7 @@ pub(crate) fn outbound(
         authority: &request.authority,
         path: &request.path,
         query: &request.query,
+        came: request.came,
         fields: request.fields,
         framing: request.framing,
         caller: None,
