@@ -15,7 +15,7 @@ pub(crate) mod refusals;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use http::{HeaderMap, Method, Uri, Version, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, Method, Uri, request::Parts, uri::PathAndQuery};
 
 use authority::Authority;
 pub use bad_request::BadRequest;
