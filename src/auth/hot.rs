@@ -5,10 +5,14 @@
 //! life. What is here counts under the same marks and until the same instant.
 
 use std::{
+    cell::OnceCell,
     hash::{BuildHasher as _, RandomState},
-    sync::Arc,
+    ops::Deref,
+    rc::Rc,
     time::Instant,
 };
+
+use http::{HeaderName, HeaderValue};
 
 use super::{
     fences::Fences,
@@ -17,6 +21,41 @@ use super::{
 
 /// Places: 1.3 MiB of them a worker.
 const PLACES: usize = 16_384;
+
+/// Fields that tell a backend who is asking.
+pub type IdentityFields = Box<[(HeaderName, HeaderValue)]>;
+
+/// A caller as one worker knows it under one configuration, and what was made of it there. A copy of
+/// this worker's own: a count that all workers share would travel between their cores with every
+/// request.
+#[derive(Debug)]
+pub struct Caller {
+    identity: Identity,
+    fields: OnceCell<Option<IdentityFields>>,
+}
+
+impl Caller {
+    pub(super) fn new(identity: &Identity) -> Rc<Self> {
+        Rc::new(Self { identity: identity.clone(), fields: OnceCell::new() })
+    }
+
+    /// The caller's identity fields, `made` at their first use; `None` when they cannot be sent. Callers
+    /// are never kept across a reload, so that what one configuration made is never used by another.
+    pub fn fields(
+        &self,
+        made: impl FnOnce() -> Option<IdentityFields>,
+    ) -> Option<&[(HeaderName, HeaderValue)]> {
+        self.fields.get_or_init(made).as_deref()
+    }
+}
+
+impl Deref for Caller {
+    type Target = Identity;
+
+    fn deref(&self) -> &Identity {
+        &self.identity
+    }
+}
 
 /// The array.
 pub(super) struct HotLevel {
@@ -28,8 +67,8 @@ pub(super) struct HotLevel {
 /// One remembered token.
 struct Entry {
     text: Box<str>,
-    /// A copy of this worker's own: a count that all workers share would travel between their cores
-    /// with every request.
+    caller: Rc<Caller>,
+    /// Until when, and under which marks.
     confirmed: Confirmed,
     epoch: u64,
 }
@@ -46,23 +85,28 @@ impl HotLevel {
     }
 
     /// Who `text` proved, if that is remembered and still counts.
-    pub(super) fn get(&self, text: &str, fences: &Fences, now: Instant) -> Option<Arc<Identity>> {
+    pub(super) fn get(&self, text: &str, fences: &Fences, now: Instant) -> Option<Rc<Caller>> {
         let entry = self.places[self.place(text)].as_ref()?;
         let counts = *entry.text == *text
             && entry.epoch == fences.epoch()
             && entry.confirmed.counts(fences, now);
-        counts.then(|| Arc::clone(&entry.confirmed.identity))
+        counts.then(|| Rc::clone(&entry.caller))
     }
 
     /// Remembers an answer of the near cache that was asked for under `epoch`.
-    pub(super) fn put(&mut self, text: &str, confirmed: &Confirmed, epoch: u64) {
-        let identity = Arc::new(Identity::clone(&confirmed.identity));
+    pub(super) fn put(&mut self, text: &str, confirmed: Confirmed, epoch: u64) -> Rc<Caller> {
         let place = self.place(text);
-        self.places[place] = Some(Entry {
-            text: text.into(),
-            confirmed: Confirmed { identity, ..*confirmed },
-            epoch,
-        });
+        let known = self.places[place].take().filter(|entry| *entry.text == *text);
+        let (text, caller) = match known {
+            // Nothing has changed since it was last confirmed: what was made of it stays right.
+            Some(entry) if entry.caller.identity == *confirmed.identity => {
+                (entry.text, entry.caller)
+            }
+            Some(entry) => (entry.text, Caller::new(&confirmed.identity)),
+            None => (text.into(), Caller::new(&confirmed.identity)),
+        };
+        self.places[place] = Some(Entry { text, caller: Rc::clone(&caller), confirmed, epoch });
+        caller
     }
 
     /// Forgets `text`, which turned out to count no more.

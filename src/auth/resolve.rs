@@ -6,6 +6,7 @@
 
 use std::{
     cell::RefCell,
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 pub use super::unresolved::Unresolved;
 use super::{
     fences::{Fences, Mark},
-    hot::HotLevel,
+    hot::{Caller, HotLevel},
     near::{Confirmed, Failure, Found, Identity, NearCache, Refusal, TokenKey},
 };
 use crate::{
@@ -63,7 +64,7 @@ impl Level {
 #[derive(Clone, Debug)]
 pub struct Resolved {
     /// Who it is.
-    pub identity: Arc<Identity>,
+    pub identity: Rc<Caller>,
     /// Where that was known.
     pub level: Level,
     /// How long the store (or whoever asked it) let us wait.
@@ -147,7 +148,7 @@ impl Resolver {
         })
     }
 
-    fn hot(&self, token: &str) -> Option<Arc<Identity>> {
+    fn hot(&self, token: &str) -> Option<Rc<Caller>> {
         self.hot.borrow().get(token, self.fences(), Instant::now())
     }
 
@@ -176,10 +177,13 @@ impl Resolver {
             Level::Hot | Level::Near => Duration::ZERO,
             Level::Store | Level::Grace => started.elapsed(),
         };
-        if level != Level::Grace {
-            self.hot.borrow_mut().put(token, &confirmed, epoch);
-        }
-        Ok(Resolved { identity: confirmed.identity, level, store_time })
+        let identity = match level {
+            Level::Grace => Caller::new(&confirmed.identity),
+            Level::Hot | Level::Near | Level::Store => {
+                self.hot.borrow_mut().put(token, confirmed, epoch)
+            }
+        };
+        Ok(Resolved { identity, level, store_time })
     }
 
     /// A token of ours whose MAC is right.

@@ -4,7 +4,6 @@
 use std::{
     io::Write,
     rc::Rc,
-    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -12,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::{Gate, Peer, State};
 use crate::{
-    auth::{near::Identity, resolve::Level},
+    auth::{hot::Caller, resolve::Level},
     config::AccessLog,
     policy::Denial,
     telemetry::{
@@ -36,7 +35,7 @@ pub struct AccessRecord {
     trace_id: Option<String>,
     client: Option<String>,
     rule: Option<usize>,
-    identity: Option<Arc<Identity>>,
+    identity: Option<Rc<Caller>>,
     level: Option<Level>,
     store: Duration,
     backend: Option<Duration>,
@@ -107,15 +106,17 @@ impl AccessRecord {
         self.rule = index;
     }
 
-    pub(super) fn identified(&mut self, identity: &Arc<Identity>, level: Level, store: Duration) {
-        self.identity = Some(Arc::clone(identity));
+    pub(super) fn identified(&mut self, identity: &Rc<Caller>, level: Level, store: Duration) {
+        self.identity = Some(Rc::clone(identity));
         self.level = Some(level);
         self.store = store;
         self.gate.metrics.lookup(level as usize);
     }
 
-    pub(super) fn store_asked(&mut self, took: Duration) {
-        self.store = took;
+    /// Asking the store ended without an answer, or with one that proves nobody; nothing before it takes
+    /// a time worth telling apart.
+    pub(super) fn not_identified(&mut self) {
+        self.store = self.started.elapsed();
     }
 
     pub(super) fn waived(&mut self, waived: Option<Denial>) {
@@ -126,8 +127,8 @@ impl AccessRecord {
         self.received = body;
     }
 
-    pub(super) fn backend_took(&mut self, took: Duration) {
-        self.backend = Some(took);
+    pub(super) fn backend_took(&mut self, took: Option<Duration>) {
+        self.backend = took;
     }
 
     /// The head of an answer has been chosen.

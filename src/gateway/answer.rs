@@ -48,7 +48,7 @@ pub(super) fn pass_on(
     head.version = Version::HTTP_11;
     head.extensions.clear();
     strip_hop_by_hop(&mut head.headers);
-    if !fit.trailers {
+    if !fit.trailers && head.headers.keys().any(|name| *name == TRAILER) {
         head.headers.remove(TRAILER);
     }
     if fit.personal {
@@ -58,6 +58,10 @@ pub(super) fn pass_on(
 }
 
 fn strip_hop_by_hop(fields: &mut HeaderMap) {
+    // Comparing a few names costs less than looking all of ours up.
+    if !fields.keys().any(|name| REMOVED.contains(name)) {
+        return;
+    }
     if fields.contains_key(CONNECTION) {
         let lines = fields.get_all(CONNECTION).iter();
         let named: Vec<HeaderName> = lines

@@ -1,7 +1,8 @@
 //! Request ids: 26 characters that sort by time and never repeat, in the manner of a ULID.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
+use bytes::BytesMut;
 use http::HeaderValue;
 
 /// Crockford's base 32: no letter that looks like a digit.
@@ -12,7 +13,15 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 pub struct RequestIds {
     chance: u64,
     count: Cell<u32>,
+    /// Room for the next ids: one allocation for many, and none for the clones of one.
+    room: RefCell<BytesMut>,
 }
+
+/// Characters of an id.
+const LENGTH: usize = 26;
+
+/// Ids that share an allocation. Few enough that one which lives long holds little.
+const IDS_TOGETHER: usize = 32;
 
 impl RequestIds {
     /// A generator of its own; two never share their `chance`.
@@ -20,7 +29,8 @@ impl RequestIds {
     /// # Errors
     /// When the system has no randomness to give.
     pub fn new() -> Result<Self, getrandom::Error> {
-        Ok(Self { chance: getrandom::u64()? & 0xffff_ffff_ffff, count: Cell::new(0) })
+        let chance = getrandom::u64()? & 0xffff_ffff_ffff;
+        Ok(Self { chance, count: Cell::new(0), room: RefCell::default() })
     }
 
     /// The next id, at `unix_ms`.
@@ -30,11 +40,26 @@ impl RequestIds {
         let value = (u128::from(unix_ms.cast_unsigned() & 0xffff_ffff_ffff) << 80)
             | (u128::from(self.chance) << 32)
             | u128::from(count);
-        let mut text = [0_u8; 26];
-        for (place, byte) in text.iter_mut().rev().enumerate() {
-            *byte = ALPHABET[(value >> (5 * place)) as usize & 31];
+        let mut text = [0_u8; LENGTH];
+        // Twelve characters are 60 bits: shifting halves costs a fraction of shifting the whole.
+        spell((value >> 120) as u64, &mut text[..2]);
+        spell((value >> 60) as u64, &mut text[2..14]);
+        spell(value as u64, &mut text[14..]);
+        let mut room = self.room.borrow_mut();
+        if room.capacity() < LENGTH {
+            *room = BytesMut::with_capacity(IDS_TOGETHER * LENGTH);
         }
-        HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("-"))
+        room.extend_from_slice(&text);
+        HeaderValue::from_maybe_shared(room.split().freeze())
+            .unwrap_or_else(|_| HeaderValue::from_static("-"))
+    }
+}
+
+/// Writes the lowest bits as characters, the last first.
+fn spell(mut bits: u64, characters: &mut [u8]) {
+    for character in characters.iter_mut().rev() {
+        *character = ALPHABET[(bits & 31) as usize];
+        bits >>= 5;
     }
 }
 

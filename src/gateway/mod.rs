@@ -13,12 +13,7 @@ pub(crate) mod rehearse;
 mod reject;
 mod state;
 
-use std::{
-    convert::Infallible,
-    rc::Rc,
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Instant,
-};
+use std::{convert::Infallible, rc::Rc, sync::atomic::Ordering::Relaxed, time::Instant};
 
 use http::{
     HeaderValue, Request, Response, Version,
@@ -29,7 +24,12 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 pub(crate) use self::cors::is_preflight;
-use self::{access::AccessRecord, answer::Fit, outbound::Outbound, peer::Route};
+use self::{
+    access::AccessRecord,
+    answer::Fit,
+    outbound::{Outbound, X_REQUEST_ID},
+    peer::Route,
+};
 pub use self::{
     body::Body,
     guess::Guesses,
@@ -38,7 +38,7 @@ pub use self::{
     state::{Gate, Generation, Shared, State},
 };
 use crate::{
-    auth::{credential::Credential, near::Identity, resolve::Unresolved},
+    auth::{credential::Credential, hot::Caller, resolve::Unresolved},
     policy::{self, Match, Presented, Requirement},
     request::{Canonical, Framing},
     telemetry::{
@@ -86,7 +86,7 @@ pub async fn handle(
     if let Some(cors) = cors {
         cors::decorate(cors, origin.as_ref(), response.headers_mut(), preflight);
     }
-    response.headers_mut().insert("x-request-id", record.request_id().clone());
+    response.headers_mut().insert(X_REQUEST_ID, record.request_id().clone());
     if closes && http1 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -135,16 +135,18 @@ async fn serve(
         authority: &request.authority,
         path: &request.path,
         query: &request.query,
+        came: request.came,
         fields: request.fields,
         framing: request.framing,
+        caller: identity.as_deref(),
     };
     let way = (peer, &route);
     let outbound = outbound.build(&permit, config, backend, way, record.request_id(), body)?;
 
     let first_byte = permit.rule().timeout.unwrap_or(backend.settings.first_byte_timeout);
-    let sent = Instant::now();
+    let sent = state.logs().then(Instant::now);
     let answer = backend.upstream.send(outbound, first_byte).await;
-    record.backend_took(sent.elapsed());
+    record.backend_took(sent.map(|sent| sent.elapsed()));
     let fit = Fit { personal: identity.is_some(), trailers: request.accepts_trailers };
     Ok(answer::pass_on(answer?, fit)?)
 }
@@ -157,7 +159,7 @@ async fn identify(
     request: &Canonical,
     (peer, client): (&Peer, Option<std::net::IpAddr>),
     record: &mut AccessRecord,
-) -> Result<Option<Arc<Identity>>, Refusal> {
+) -> Result<Option<Rc<Caller>>, Refusal> {
     if rule.is_some_and(|rule| matches!(rule.rule.requirement, Requirement::Public)) {
         return Ok(None); // no look-up: a public route answers while the store is down
     }
@@ -172,14 +174,13 @@ async fn identify(
     if limited.is_some_and(|ip| gate.shared.guesses.exhausted(ip, limit, tick::now())) {
         return Err(Refusal::TooManyUnknown);
     }
-    let asked = Instant::now();
     match state.resolver.resolve(token.expose(), unix_ms(record.at())).await {
         Ok(resolved) => {
             record.identified(&resolved.identity, resolved.level, resolved.store_time);
             Ok(Some(resolved.identity))
         }
         Err(unresolved) => {
-            record.store_asked(asked.elapsed());
+            record.not_identified();
             if let (Some(ip), Unresolved::Unknown) = (limited, &unresolved) {
                 gate.shared.guesses.count(ip, tick::now());
             }

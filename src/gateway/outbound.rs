@@ -1,8 +1,9 @@
 //! The head that the backend receives, built from the canonical request and a permit (law 2): fields
 //! of the client are what canonical reading left, credentials are cut, and ours are set last.
 
+use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
     header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
     uri::PathAndQuery,
 };
@@ -13,12 +14,18 @@ use super::{
     state::Backend,
 };
 use crate::{
+    auth::hot::{Caller, IdentityFields},
     config::{Config, HostField, IdentityField, Piece},
     policy::Permit,
     principal::Principal,
     request::{Framing, authority::Authority, path::CanonicalPath, query::Query},
     upstream::RequestBody,
 };
+
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Fields that we set besides those of the identity.
+const SET_BY_US: usize = 7;
 
 /// Largest sum of identity field values, bytes: common backends take 8 KiB of head in all.
 const IDENTITY_BYTES_MAX: usize = 4096;
@@ -29,8 +36,10 @@ pub(super) struct Outbound<'a> {
     pub(super) authority: &'a Authority,
     pub(super) path: &'a CanonicalPath,
     pub(super) query: &'a Query,
+    pub(super) came: Option<PathAndQuery>,
     pub(super) fields: HeaderMap,
     pub(super) framing: Framing,
+    pub(super) caller: Option<&'a Caller>,
 }
 
 impl Outbound<'_> {
@@ -44,12 +53,12 @@ impl Outbound<'_> {
         request_id: &HeaderValue,
         body: RequestBody,
     ) -> Result<Request<RequestBody>, Refusal> {
-        let authority = HeaderValue::try_from(self.authority.as_str())
-            .unwrap_or_else(|_| HeaderValue::from_static("invalid"));
+        let asked = peer.asked(self.authority.as_str());
         let mut fields = self.fields;
-        route.rebuild(&mut fields, peer, &authority);
-        set_identity(&mut fields, &config.identity, permit.principal())?;
-        fields.insert("x-request-id", request_id.clone());
+        fields.reserve(SET_BY_US + config.identity.len());
+        route.rebuild(&mut fields, peer, &asked);
+        set_identity(&mut fields, &config.identity, permit.principal(), self.caller)?;
+        fields.insert(X_REQUEST_ID, request_id.clone());
         match self.framing {
             Framing::None => None,
             Framing::Length(length) => fields.insert(CONTENT_LENGTH, HeaderValue::from(length)),
@@ -59,14 +68,14 @@ impl Outbound<'_> {
             }
         };
         let host = match backend.settings.host {
-            HostField::Client => authority,
+            HostField::Client => asked.authority.clone(),
             HostField::Backend => backend.host.clone(),
         };
         fields.insert(HOST, host);
 
         let mut request = Request::new(body);
         *request.method_mut() = self.method;
-        *request.uri_mut() = target(self.path, self.query, config, backend)?;
+        *request.uri_mut() = target(self.path, self.query, self.came, config, backend)?;
         *request.headers_mut() = fields;
         Ok(request)
     }
@@ -76,6 +85,7 @@ impl Outbound<'_> {
 fn target(
     path: &CanonicalPath,
     query: &Query,
+    came: Option<PathAndQuery>,
     config: &Config,
     backend: &Backend,
 ) -> Result<Uri, Refusal> {
@@ -87,34 +97,70 @@ fn target(
         },
     };
     let path = stripped.as_ref().unwrap_or(path).as_str();
-    let mut target = String::with_capacity(path.len() + 1 + query.as_str().map_or(0, str::len));
-    target.push_str(path);
-    if let Some(query) = query.as_str() {
-        target.push('?');
-        target.push_str(query);
+    // Nearly every target is canonical as it comes: then there is nothing to write anew.
+    if let Some(came) = came.filter(|came| is_target(came.as_str(), path, query.as_str())) {
+        return Ok(Uri::from(came));
     }
-    let target = PathAndQuery::from_maybe_shared(bytes::Bytes::from(target));
+    let target = match query.as_str() {
+        None => Bytes::copy_from_slice(path.as_bytes()),
+        Some(query) => Bytes::from([path, query].join("?")),
+    };
+    let target = PathAndQuery::from_maybe_shared(target);
     target.map(Uri::from).map_err(|_| Refusal::StrippedPath)
 }
 
+/// Whether `text`, all of it, is this path with this query.
+fn is_target(text: &str, path: &str, query: Option<&str>) -> bool {
+    match (text.strip_prefix(path), query) {
+        (Some(rest), None) => rest.is_empty(),
+        (Some(rest), Some(query)) => rest.strip_prefix('?') == Some(query),
+        (None, _) => false,
+    }
+}
+
 /// Sets the owned fields. Canonical reading has removed whatever the client sent under their names.
+///
+/// `caller` is whoever the credential proved; the permit says whether the request goes on as that one.
 fn set_identity(
     fields: &mut HeaderMap,
     identity: &[IdentityField],
     principal: Option<&Principal>,
+    caller: Option<&Caller>,
 ) -> Result<(), Refusal> {
+    let same = |caller: &&Caller| principal.is_some_and(|it| std::ptr::eq(it, &caller.principal));
+    let made;
+    let values = match caller.filter(same) {
+        Some(caller) => caller.fields(|| identity_fields(identity, principal)),
+        None => {
+            made = identity_fields(identity, principal);
+            made.as_deref()
+        }
+    };
+    for (name, value) in values.ok_or(Refusal::IdentityTooLarge)? {
+        fields.insert(name, value.clone());
+    }
+    Ok(())
+}
+
+/// The owned fields for one caller; `None` when they are larger than a backend takes.
+fn identity_fields(
+    identity: &[IdentityField],
+    principal: Option<&Principal>,
+) -> Option<IdentityFields> {
     let mut bytes = 0;
+    let mut fields = Vec::with_capacity(identity.len());
     for field in identity {
         let Some(value) = identity_value(&field.value, principal) else { continue };
         bytes += value.len();
         if bytes > IDENTITY_BYTES_MAX {
-            return Err(Refusal::IdentityTooLarge);
+            return None;
         }
+        // A name of this worker's own: clones of the configuration's would share a count with others.
+        let name = HeaderName::from_bytes(field.name.as_str().as_bytes()).ok()?;
         // Templates hold visible ASCII, and everything else was percent-encoded.
-        let value = HeaderValue::try_from(value).map_err(|_| Refusal::IdentityTooLarge)?;
-        fields.insert(field.name.clone(), value);
+        fields.push((name, HeaderValue::try_from(value).ok()?));
     }
-    Ok(())
+    Some(fields.into())
 }
 
 /// The field's value; `None` when the caller has nothing of what it asks for.
@@ -195,12 +241,32 @@ mod tests {
     }
 
     #[test]
+    fn only_a_target_that_is_the_judged_one_in_every_byte_is_sent_as_it_came() {
+        #[rustfmt::skip]
+        let rows = [
+            ("/a/b",      "/a/b", None,        true),
+            ("/a/b?x=1",  "/a/b", Some("x=1"), true),
+            ("/a/b?",     "/a/b", Some(""),    true),
+            ("/a/b?x=1",  "/a/b", None,        false),
+            ("/a/b?",     "/a/b", None,        false),
+            ("/a/b",      "/a/b", Some(""),    false),
+            ("?x=1",      "/",    Some("x=1"), false),
+            ("/a/b/",     "/a/b", None,        false),
+            ("/a/%62",    "/a/b", None,        false),
+            ("/a/b??x=1", "/a/b", Some("x=1"), false),
+        ];
+        for (came, path, query, same) in rows {
+            assert_eq!(is_target(came, path, query), same, "{came} against {path} {query:?}");
+        }
+    }
+
+    #[test]
     fn an_identity_beyond_4_kib_is_refused_not_cut() {
         let mut eve = eve();
         eve.roles = (0..1000).map(|n| format!("role{n}")).collect();
         let name = http::HeaderName::from_static("x-auth-roles");
         let identity = [IdentityField { name, value: vec![Piece::Roles] }];
-        let refused = set_identity(&mut HeaderMap::new(), &identity, Some(&eve));
+        let refused = set_identity(&mut HeaderMap::new(), &identity, Some(&eve), None);
         assert!(matches!(refused, Err(Refusal::IdentityTooLarge)));
     }
 }

@@ -3,11 +3,18 @@
 //! Locality and trust come from the socket alone. Forwarding fields of a peer that `[trust]` does not
 //! name are removed and rebuilt; those of a trusted peer are continued.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    cell::RefCell,
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::FORWARDED};
 
-use crate::{config::Network, request::fields::is_forwarding};
+use crate::{
+    config::Network,
+    request::fields::{is_forwarding, is_ordinary},
+};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -25,8 +32,20 @@ pub struct Peer {
     text: String,
     field: HeaderValue,
     forwarded: HeaderValue,
+    /// For the authority that was asked for last: a connection seldom asks for another.
+    asked: RefCell<Option<Rc<Asked>>>,
     /// Whether the connection came over TLS.
     pub over_tls: bool,
+}
+
+/// Values for one authority, asked for over one connection.
+#[derive(Debug)]
+pub(super) struct Asked {
+    text: Box<str>,
+    /// The authority as a field's value.
+    pub(super) authority: HeaderValue,
+    /// Our element of `Forwarded`.
+    forwarded: HeaderValue,
 }
 
 impl Peer {
@@ -52,7 +71,34 @@ impl Peer {
         let visible = |text: &str| {
             HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
         };
-        Self { ip, field: visible(&text), forwarded: visible(&node), text, over_tls: false }
+        let asked = RefCell::default();
+        Self { ip, field: visible(&text), forwarded: visible(&node), text, asked, over_tls: false }
+    }
+
+    /// The values for `authority`, which is canonical.
+    pub(super) fn asked(&self, authority: &str) -> Rc<Asked> {
+        let mut last = self.asked.borrow_mut();
+        match &*last {
+            Some(last) if *last.text == *authority => Rc::clone(last),
+            _ => Rc::clone(last.insert(Rc::new(self.asks(authority)))),
+        }
+    }
+
+    /// RFC 7239 4. The authority has neither quote nor backslash.
+    fn asks(&self, authority: &str) -> Asked {
+        let value = |text: &str| {
+            HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("invalid"))
+        };
+        let mut forwarded = b"for=".to_vec();
+        forwarded.extend_from_slice(self.forwarded.as_bytes());
+        forwarded
+            .extend_from_slice(format!(";host=\"{authority}\";proto={}", self.scheme()).as_bytes());
+        let forwarded = HeaderValue::try_from(forwarded);
+        Asked {
+            text: authority.into(),
+            authority: value(authority),
+            forwarded: forwarded.unwrap_or_else(|_| self.forwarded.clone()),
+        }
     }
 
     /// For the log.
@@ -151,17 +197,21 @@ impl Route {
     }
 
     /// Removes every forwarding field and sets ours.
-    pub(super) fn rebuild(&self, fields: &mut HeaderMap, peer: &Peer, authority: &HeaderValue) {
-        let old: Vec<HeaderName> =
-            fields.keys().filter(|name| is_forwarding(name)).cloned().collect();
+    pub(super) fn rebuild(&self, fields: &mut HeaderMap, peer: &Peer, asked: &Asked) {
+        let old: Vec<HeaderName> = fields
+            .keys()
+            .filter(|name| !is_ordinary(name) && is_forwarding(name))
+            .cloned()
+            .collect();
         for name in old {
             fields.remove(name);
         }
         let scheme = HeaderValue::from_static(peer.scheme());
+        let host = || asked.authority.clone();
         fields.insert(X_FORWARDED_FOR, self.forwarded_for(peer));
         fields.insert(X_FORWARDED_PROTO, self.proto.clone().unwrap_or(scheme));
-        fields.insert(X_FORWARDED_HOST, self.host.clone().unwrap_or_else(|| authority.clone()));
-        fields.insert(FORWARDED, self.forwarded(peer, authority));
+        fields.insert(X_FORWARDED_HOST, self.host.clone().unwrap_or_else(host));
+        fields.insert(FORWARDED, self.forwarded(asked));
     }
 
     fn forwarded_for(&self, peer: &Peer) -> HeaderValue {
@@ -173,21 +223,11 @@ impl Route {
         HeaderValue::try_from(list).unwrap_or_else(|_| peer.field.clone())
     }
 
-    /// RFC 7239 4: one element per hop, ours last.
-    fn forwarded(&self, peer: &Peer, authority: &HeaderValue) -> HeaderValue {
-        let mut value = Vec::with_capacity(96);
-        if let Some(before) = &self.forwarded {
-            value.extend_from_slice(before.as_bytes());
-            value.extend_from_slice(b", ");
-        }
-        value.extend_from_slice(b"for=");
-        value.extend_from_slice(peer.forwarded.as_bytes());
-        value.extend_from_slice(b";host=\"");
-        value.extend_from_slice(authority.as_bytes()); // canonical: neither quote nor backslash
-        value.extend_from_slice(b"\";proto=");
-        value.extend_from_slice(peer.scheme().as_bytes());
-        HeaderValue::from_maybe_shared(bytes::Bytes::from(value))
-            .unwrap_or_else(|_| peer.forwarded.clone())
+    /// One element per hop, ours last.
+    fn forwarded(&self, asked: &Asked) -> HeaderValue {
+        let Some(before) = &self.forwarded else { return asked.forwarded.clone() };
+        let value = [before.as_bytes(), asked.forwarded.as_bytes()].join(&b", "[..]);
+        HeaderValue::try_from(value).unwrap_or_else(|_| asked.forwarded.clone())
     }
 }
 
@@ -231,7 +271,7 @@ mod tests {
         ]);
         let route = Route::read(&fields, &peer, &[network("10.0.0.0", 8)]);
         assert_eq!(route.client(&[]), None);
-        route.rebuild(&mut fields, &peer, &HeaderValue::from_static("shop.example"));
+        route.rebuild(&mut fields, &peer, &peer.asked("shop.example"));
         let mut lines: Vec<String> = fields
             .iter()
             .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
@@ -260,7 +300,7 @@ mod tests {
         ]);
         let route = Route::read(&fields, &peer, &trust);
         assert_eq!(route.client(&trust), Some("203.0.113.7".parse().unwrap()));
-        route.rebuild(&mut fields, &peer, &HeaderValue::from_static("shop.example"));
+        route.rebuild(&mut fields, &peer, &peer.asked("shop.example"));
         assert_eq!(fields["x-forwarded-for"], "198.51.100.1, 203.0.113.7, 10.0.0.8, 10.0.0.9");
         assert_eq!(fields["x-forwarded-proto"], "https");
     }

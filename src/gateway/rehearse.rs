@@ -38,8 +38,10 @@ pub(crate) fn outbound(
         authority: &request.authority,
         path: &request.path,
         query: &request.query,
+        came: request.came,
         fields: request.fields,
         framing: request.framing,
+        caller: None,
     };
     let id = HeaderValue::from_static(REQUEST_ID);
     let way = (&peer, &route);

@@ -4,7 +4,7 @@
 
 use std::net::Ipv6Addr;
 
-use http::{HeaderMap, Uri, header::HOST};
+use http::{HeaderMap, Uri, Version, header::HOST};
 
 use super::BadRequest;
 
@@ -26,9 +26,17 @@ impl Authority {
     ///
     /// # Source
     /// RFC 9112 3.2 (exactly one Host, or 400), RFC 9113 8.3.1 (`:authority` and Host agree).
-    pub(super) fn of(uri: &Uri, fields: &HeaderMap, over_tls: bool) -> Result<Self, BadRequest> {
+    pub(super) fn of(
+        uri: &Uri,
+        version: Version,
+        fields: &HeaderMap,
+        over_tls: bool,
+    ) -> Result<Self, BadRequest> {
         let mut hosts = fields.get_all(HOST).iter();
         let host = hosts.next().map(http::HeaderValue::as_bytes);
+        if host.is_none() && version < Version::HTTP_2 {
+            return Err(BadRequest::HostMissing); // an absolute target does not stand in for it
+        }
         if hosts.next().is_some() {
             return Err(BadRequest::HostRepeated);
         }
@@ -53,11 +61,11 @@ impl Authority {
         if raw.is_empty() {
             return Err(BadRequest::HostMissing);
         }
-        if raw.contains(&b'@') {
-            return Err(BadRequest::HostUserinfo);
-        }
-        let raw = std::str::from_utf8(raw).map_err(|_| BadRequest::HostMalformed)?;
-        Self::read(raw, over_tls).ok_or(BadRequest::HostMalformed)
+        let read = std::str::from_utf8(raw).ok().and_then(|raw| Self::read(raw, over_tls));
+        read.ok_or_else(|| match raw.contains(&b'@') {
+            true => BadRequest::HostUserinfo,
+            false => BadRequest::HostMalformed,
+        })
     }
 
     /// `example.com` or `[::1]`.
@@ -73,15 +81,20 @@ impl Authority {
     }
 
     fn read(raw: &str, over_tls: bool) -> Option<Self> {
-        let (mut text, port) = match raw.strip_prefix('[') {
+        let mut text = String::with_capacity(raw.len());
+        let port = match raw.strip_prefix('[') {
             Some(rest) => {
                 let (address, port) = rest.split_once(']')?;
-                (format!("[{}]", address.parse::<Ipv6Addr>().ok()?), port)
+                text = format!("[{}]", address.parse::<Ipv6Addr>().ok()?);
+                port
             }
             None => {
-                let (name, port) = raw.split_at(raw.find(':').unwrap_or(raw.len()));
+                let colon = raw.bytes().position(|byte| byte == b':');
+                let (name, port) = raw.split_at(colon.unwrap_or(raw.len()));
                 let name = name.strip_suffix('.').unwrap_or(name);
-                (is_name(name).then(|| name.to_ascii_lowercase())?, port)
+                is_name(name).then(|| text.push_str(name))?;
+                text.make_ascii_lowercase();
+                port
             }
         };
         let host_bytes = text.len();
@@ -102,7 +115,12 @@ impl Authority {
 
 /// Letters, digits, `-` and `_` in labels that are not empty. Covers IPv4 in its dotted form.
 fn is_name(name: &str) -> bool {
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    name.len() <= HOST_BYTES_MAX
-        && name.split('.').all(|label| !label.is_empty() && label.bytes().all(letter))
+    let mut before = b'.';
+    let well_formed = name.bytes().all(|byte| {
+        let label_goes_on = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let label_ends = byte == b'.' && before != b'.';
+        before = byte;
+        label_goes_on || label_ends
+    });
+    well_formed && before != b'.' && name.len() <= HOST_BYTES_MAX
 }

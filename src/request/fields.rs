@@ -61,8 +61,18 @@ impl Fence {
     }
 
     fn keeps(&self, name: &HeaderName) -> bool {
-        (!self.owns_ordinary && ORDINARY.contains(name)) || !(is_removed(name) || self.covers(name))
+        self.keeps_unfolded(name) || !(is_removed(name) || self.covers(name))
     }
+
+    /// Whether it is one of the names that are kept without a closer look.
+    fn keeps_unfolded(&self, name: &HeaderName) -> bool {
+        !self.owns_ordinary && is_ordinary(name)
+    }
+}
+
+/// Whether this is a field of nearly every request, which is none of those that are looked for folded.
+pub(crate) fn is_ordinary(name: &HeaderName) -> bool {
+    ORDINARY.contains(name)
 }
 
 /// What the removed fields said to this connection.
@@ -84,6 +94,11 @@ pub(super) fn settle(
     version: Version,
     fence: &Fence,
 ) -> Result<Hop, BadRequest> {
+    if fields.keys().all(|name| *name == HOST || fence.keeps_unfolded(name)) {
+        fields.remove(HOST);
+        join_cookies(fields);
+        return Ok(Hop::default()); // nothing here speaks to this connection, and nothing is to be removed
+    }
     let expects_continue = expects_continue(fields)? && version != Version::HTTP_10;
     let accepts_trailers = if version >= Version::HTTP_2 {
         check_http2(fields)?

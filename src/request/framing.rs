@@ -31,6 +31,9 @@ impl Framing {
         version: Version,
         body_is_end: bool,
     ) -> Result<Self, BadRequest> {
+        if !fields.keys().any(|name| *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING) {
+            return Ok(Self::without_fields(version, body_is_end));
+        }
         let length = content_length(fields)?;
         let chunked = is_chunked(fields, version)?;
         match length {
@@ -39,9 +42,14 @@ impl Framing {
                 Err(BadRequest::ContentLengthConflict)
             }
             Some(length) => Ok(Self::Length(length)),
-            None if chunked || (version >= Version::HTTP_2 && !body_is_end) => Ok(Self::Streamed),
-            None => Ok(Self::None),
+            None if chunked => Ok(Self::Streamed),
+            None => Ok(Self::without_fields(version, body_is_end)),
         }
+    }
+
+    /// Without a framing field, only HTTP/2 can say by its frames that there is a body.
+    fn without_fields(version: Version, body_is_end: bool) -> Self {
+        if version >= Version::HTTP_2 && !body_is_end { Self::Streamed } else { Self::None }
     }
 }
 

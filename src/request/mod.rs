@@ -15,7 +15,7 @@ pub(crate) mod refusals;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use http::{HeaderMap, Method, Uri, Version, request::Parts};
+use http::{HeaderMap, Method, Uri, request::Parts, uri::PathAndQuery};
 
 use authority::Authority;
 pub use bad_request::BadRequest;
@@ -35,6 +35,9 @@ pub struct Canonical {
     pub path: CanonicalPath,
     /// With what parameters.
     pub query: Query,
+    /// Path and query as they came. To be sent instead of a copy of what was judged, and only where both
+    /// are the same bytes.
+    pub came: Option<PathAndQuery>,
     /// How its body is delimited.
     pub framing: Framing,
     /// End-to-end fields. Hop-by-hop fields, framing, Host, owned identity fields in every spelling,
@@ -92,10 +95,7 @@ impl Canonical {
         check_method(&method)?;
         policy.limits.check(&uri, &fields)?;
         check_target(&uri, over_tls)?;
-        if version < Version::HTTP_2 && !fields.contains_key(http::header::HOST) {
-            return Err(BadRequest::HostMissing);
-        }
-        let authority = Authority::of(&uri, &fields, over_tls)?;
+        let authority = Authority::of(&uri, version, &fields, over_tls)?;
         let path = CanonicalPath::parse(uri.path(), &policy.paths)?;
         if path.len() > policy.limits.segments {
             return Err(BadRequest::PathTooManySegments);
@@ -108,6 +108,7 @@ impl Canonical {
             authority,
             path,
             query,
+            came: uri.into_parts().path_and_query,
             framing,
             fields,
             expects_continue: hop.expects_continue,
