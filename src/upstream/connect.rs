@@ -1,6 +1,6 @@
 //! Opens one connection to a server of a backend: TCP or unix socket, HTTP/1.1.
 
-use std::{io, time::Duration};
+use std::{io, rc::Rc, time::Duration};
 
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -9,7 +9,10 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-use super::{RequestBody, UpstreamError};
+use super::{
+    RequestBody, UpstreamError,
+    meter::{Meter, Metered},
+};
 use crate::{config::Server, tick};
 
 /// Read and write buffer of a connection, bytes. Large bodies pass in pieces of this size; measured,
@@ -17,13 +20,14 @@ use crate::{config::Server, tick};
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Largest head of an answer, bytes: twice what we accept from clients.
-const HEAD_BYTES: usize = 64 * 1024;
+pub(super) const HEAD_BYTES: usize = 64 * 1024;
 
-/// Connects within `limit`, and starts the connection's task on this worker.
+/// Connects within `limit`, and starts the connection's task on this worker. What it reads is under the
+/// meter that comes with it.
 pub(super) async fn connect(
     server: &Server,
     limit: Duration,
-) -> Result<SendRequest<RequestBody>, UpstreamError> {
+) -> Result<(SendRequest<RequestBody>, Rc<Meter>), UpstreamError> {
     let opened = async {
         match server {
             Server::Tcp { host, port } => {
@@ -41,8 +45,10 @@ pub(super) async fn connect(
 }
 
 async fn handshake(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-) -> io::Result<SendRequest<RequestBody>> {
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+) -> io::Result<(SendRequest<RequestBody>, Rc<Meter>)> {
+    let meter = Meter::new();
+    let stream = Metered::new(stream, Rc::clone(&meter));
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(BUFFER_BYTES)
         .max_header_size(HEAD_BYTES)
@@ -51,5 +57,5 @@ async fn handshake(
         .map_err(io::Error::other)?;
     // It ends when the sender is dropped or the backend closes; its errors reach the sender.
     tokio::task::spawn_local(async move { connection.await.ok() });
-    Ok(sender)
+    Ok((sender, meter))
 }

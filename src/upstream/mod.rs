@@ -4,6 +4,7 @@
 //! answer. A request is sent a second time only when not a byte of it was written the first time.
 
 mod connect;
+mod meter;
 mod request_body;
 mod response_body;
 
@@ -20,6 +21,7 @@ use tokio::sync::Notify;
 pub use request_body::{BodyFault, Progress, RequestBody};
 pub use response_body::{ResponseBody, ResponseCut};
 
+use self::meter::Meter;
 use crate::{config, tick};
 
 /// Longest wait for a pooled connection to say that it is ready for its next request. It is ready as
@@ -71,6 +73,7 @@ struct Idle {
 /// An open connection to a server of the backend; dropping it closes it.
 pub(crate) struct Connection {
     sender: SendRequest<RequestBody>,
+    meter: Rc<Meter>,
     _open: OpenGuard,
 }
 
@@ -129,10 +132,12 @@ impl Upstream {
         let progress = request.body().progress();
         loop {
             let (mut connection, reused) = self.checkout().await?;
+            connection.meter.head_awaited();
             let answer = connection.sender.try_send_request(request);
             match request_body::within(first_byte, progress.as_deref(), answer).await {
                 None => return Err(UpstreamError::TimedOut),
                 Some(Ok(response)) => {
+                    connection.meter.head_came();
                     let (head, body) = response.into_parts();
                     let body = ResponseBody::new(body, connection, Rc::clone(self));
                     return Ok(Response::from_parts(head, body));
@@ -140,6 +145,7 @@ impl Upstream {
                 Some(Err(mut error)) => match error.take_message() {
                     // Never written: an idle connection that the backend had closed meanwhile.
                     Some(unsent) if reused => request = unsent,
+                    _ if connection.meter.is_spent() => return Err(UpstreamError::BadResponse),
                     _ => return Err(failure(&error.into_error(), progress.as_deref())),
                 },
             }
@@ -158,8 +164,9 @@ impl Upstream {
             if self.open.open.get() < self.open_max {
                 let guard = OpenGuard::new(&self.open);
                 let server = self.pick_server();
-                let sender = connect::connect(server, self.settings.connect_timeout).await?;
-                return Ok((Connection { sender, _open: guard }, false));
+                let (sender, meter) =
+                    connect::connect(server, self.settings.connect_timeout).await?;
+                return Ok((Connection { sender, meter, _open: guard }, false));
             }
             let left = give_up.saturating_duration_since(tick::now());
             if tick::timeout(left, self.open.freed.notified()).await.is_none() {

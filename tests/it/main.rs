@@ -5,6 +5,7 @@
 mod harness;
 
 mod admin;
+mod answers;
 mod cli;
 mod connections;
 mod demo;

@@ -1,0 +1,65 @@
+//! Hostile and odd answers of a backend: what a client sees of them, over HTTP/1.1 and HTTP/2.
+
+use std::time::{Duration, Instant};
+
+use super::harness::{
+    backend::{Backend, Step, ok},
+    client::get,
+    gateway::{Gateway, Setup},
+    http2::Http2,
+};
+
+const RULES: &str = r#"
+[rules]
+"* /open/**" = "guest"
+"#;
+
+fn gateway(backend: &Backend) -> Gateway {
+    Setup::new(&backend.url()).key("workers", "1").tables(RULES).start()
+}
+
+#[test]
+fn endless_interim_answers_end_in_502_and_nobody_else_waits() {
+    let backend = Backend::scripted(|head| {
+        let interim: &[u8] = match head.word(1) {
+            "/open/long" => {
+                b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload; as=style\r\n\r\n"
+            }
+            "/open/short" => b"HTTP/1.1 102 \r\n\r\n",
+            _ => return vec![Step::Body, Step::Write(ok("hello"))],
+        };
+        let flood = (0..32).map(|_| Step::Write(interim.repeat((1 << 20) / interim.len())));
+        [Step::Body].into_iter().chain(flood).chain([Step::Gone]).collect()
+    });
+    let gate = gateway(&backend);
+    let (mut client, mut h2) = (gate.connect(), Http2::connect(gate.address));
+    for target in ["/open/long", "/open/short"] {
+        let mut flooded = gate.connect();
+        flooded.send(get(target, ""));
+        for _ in 0..10 {
+            let asked = Instant::now();
+            assert_eq!(client.ask(get("/open/1", "")).text(), "hello");
+            assert!(asked.elapsed() < Duration::from_secs(1), "{target}: {:?}", asked.elapsed());
+        }
+        assert_eq!(flooded.answer().verdict(), "502 backend_bad_response", "{target}");
+        assert_eq!(h2.get(target, &[]).verdict(), "502 backend_bad_response", "{target}");
+        assert_eq!(flooded.ask(get("/open/1", "")).text(), "hello", "its connection goes on");
+    }
+}
+
+#[test]
+fn many_interim_answers_and_a_large_answer_after_them_are_no_flood() {
+    const LARGE: usize = 4 << 20;
+    let backend = Backend::scripted(|_| {
+        let hint = format!("HTTP/1.1 103 Early Hints\r\nLink: <{}>\r\n\r\n", "x".repeat(4000));
+        let bytes = [hint.repeat(16).into_bytes(), ok(&"x".repeat(LARGE))].concat();
+        vec![Step::Body, Step::Write(bytes)]
+    });
+    let gate = gateway(&backend);
+    let (mut client, mut h2) = (gate.connect(), Http2::connect(gate.address));
+    for _ in 0..20 {
+        assert_eq!(client.ask(get("/open/1", "")).body.len(), LARGE);
+        assert_eq!(h2.get("/open/1", &[]).text().len(), LARGE);
+    }
+    assert_eq!(backend.connections(), 2, "one look at the start, and one that is used again");
+}
