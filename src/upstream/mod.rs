@@ -4,6 +4,7 @@
 //! answer. A request is sent a second time only when not a byte of it was written the first time.
 
 mod connect;
+mod framing;
 mod meter;
 mod request_body;
 mod response_body;
@@ -138,7 +139,8 @@ impl Upstream {
                 None => return Err(UpstreamError::TimedOut),
                 Some(Ok(response)) => {
                     connection.meter.head_came();
-                    let (head, body) = response.into_parts();
+                    let (mut head, body) = response.into_parts();
+                    framing::settle(&mut head)?;
                     let body = ResponseBody::new(body, connection, Rc::clone(self));
                     return Ok(Response::from_parts(head, body));
                 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::harness::{
     backend::{Backend, Step, ok},
-    client::get,
+    client::{get, request},
     gateway::{Gateway, Setup},
     http2::Http2,
 };
@@ -62,4 +62,40 @@ fn many_interim_answers_and_a_large_answer_after_them_are_no_flood() {
         assert_eq!(h2.get("/open/1", &[]).text().len(), LARGE);
     }
     assert_eq!(backend.connections(), 2, "one look at the start, and one that is used again");
+}
+
+/// A backend that answers each target with these bytes and closes.
+fn answering(table: &'static [(&'static str, &'static [u8])]) -> Backend {
+    Backend::scripted(|head| {
+        let row = table.iter().find(|(target, _)| *target == head.word(1));
+        let bytes = row.map_or_else(|| ok("hello"), |(_, bytes)| bytes.to_vec());
+        vec![Step::Body, Step::Write(bytes), Step::Close]
+    })
+}
+
+#[test]
+#[rustfmt::skip] // a table is read by column
+fn a_transfer_coding_that_we_cannot_undo_is_502() {
+    const TABLE: &[(&str, &[u8])] = &[
+        ("/open/gzip",    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n\x1f\x8b\x08 coded"),
+        ("/open/both",    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5\r\ncoded\r\n0\r\n\r\n"),
+        ("/open/lines",   b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ncoded\r\n0\r\n\r\n"),
+        ("/open/twice",   b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ncoded\r\n0\r\n\r\n"),
+        ("/open/reverse", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n5\r\ncoded\r\n0\r\n\r\n"),
+        ("/open/word",    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\ncoded"),
+        ("/open/old",     b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ncoded\r\n0\r\n\r\n"),
+        ("/open/none",    b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: gzip\r\n\r\n"),
+    ];
+    let backend = answering(TABLE);
+    let gate = gateway(&backend);
+    let (mut client, mut h2) = (gate.connect(), Http2::connect(gate.address));
+    for (target, _) in TABLE {
+        let answer = client.ask(get(target, ""));
+        assert_eq!(answer.verdict(), "502 backend_bad_response", "{target}");
+        assert!(!answer.raw.windows(5).any(|part| part == b"coded"), "{target}");
+        assert_eq!(h2.get(target, &[]).verdict(), "502 backend_bad_response", "{target}");
+        let head = client.send(request("HEAD", target, "", "")).answer_to_head();
+        assert_eq!(head.status, 502, "HEAD {target}");
+    }
+    assert_eq!(client.ask(get("/open/good", "")).text(), "hello");
 }
