@@ -3,9 +3,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
-    header::{
-        CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VARY,
-    },
+    header::{CACHE_CONTROL, CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VARY},
 };
 
 use super::body::Body;
@@ -72,9 +70,6 @@ fn strip_hop_by_hop(fields: &mut HeaderMap) {
             fields.remove(name);
         }
     }
-    if fields.contains_key(TRANSFER_ENCODING) {
-        fields.remove(CONTENT_LENGTH); // RFC 9112 6.3: the coding governs, the length is void
-    }
     for name in &REMOVED {
         fields.remove(name);
     }
@@ -120,7 +115,6 @@ mod tests {
             ("connection", "X-Hop, keep-alive"),
             ("x-hop", "1"),
             ("transfer-encoding", "chunked"),
-            ("content-length", "7"),
             ("proxy-status", "forged"),
             ("x-end", "2"),
         ];

@@ -15,7 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Request, Response};
+use http::{Method, Request, Response};
+use http_body::Body as _;
 use hyper::client::conn::http1::SendRequest;
 use tokio::sync::Notify;
 
@@ -131,6 +132,7 @@ impl Upstream {
         first_byte: Duration,
     ) -> Result<Response<ResponseBody>, UpstreamError> {
         let progress = request.body().progress();
+        let to_head = request.method() == Method::HEAD;
         loop {
             let (mut connection, reused) = self.checkout().await?;
             connection.meter.head_awaited();
@@ -140,7 +142,7 @@ impl Upstream {
                 Some(Ok(response)) => {
                     connection.meter.head_came();
                     let (mut head, body) = response.into_parts();
-                    framing::settle(&mut head)?;
+                    framing::settle(&mut head, to_head, body.size_hint().exact())?;
                     let body = ResponseBody::new(body, connection, Rc::clone(self));
                     return Ok(Response::from_parts(head, body));
                 }

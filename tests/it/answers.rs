@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::harness::{
     backend::{Backend, Step, ok},
-    client::{get, request},
+    client::{End, get, request},
     gateway::{Gateway, Setup},
     http2::Http2,
 };
@@ -64,12 +64,12 @@ fn many_interim_answers_and_a_large_answer_after_them_are_no_flood() {
     assert_eq!(backend.connections(), 2, "one look at the start, and one that is used again");
 }
 
-/// A backend that answers each target with these bytes and closes.
+/// A backend that answers each target with these bytes.
 fn answering(table: &'static [(&'static str, &'static [u8])]) -> Backend {
     Backend::scripted(|head| {
         let row = table.iter().find(|(target, _)| *target == head.word(1));
         let bytes = row.map_or_else(|| ok("hello"), |(_, bytes)| bytes.to_vec());
-        vec![Step::Body, Step::Write(bytes), Step::Close]
+        vec![Step::Body, Step::Write(bytes)]
     })
 }
 
@@ -98,4 +98,88 @@ fn a_transfer_coding_that_we_cannot_undo_is_502() {
         assert_eq!(head.status, 502, "HEAD {target}");
     }
     assert_eq!(client.ask(get("/open/good", "")).text(), "hello");
+}
+
+#[test]
+#[rustfmt::skip] // a table is read by column
+fn a_length_goes_on_as_one_plain_number() {
+    const TABLE: &[(&str, &[u8])] = &[
+        ("/open/list",  b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok"),
+        ("/open/lines", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"),
+        ("/open/zeros", b"HTTP/1.1 200 OK\r\nContent-Length: 002\r\n\r\nok"),
+        ("/open/plain", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+    ];
+    const HEADS: &[(&str, &[u8])] = &[
+        ("/open/list",  b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\n"),
+        ("/open/lines", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n"),
+        ("/open/zeros", b"HTTP/1.1 200 OK\r\nContent-Length: 002\r\n\r\n"),
+        ("/open/plain", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"),
+    ];
+    let (backend, heads) = (answering(TABLE), answering(HEADS));
+    let (gate, head_gate) = (gateway(&backend), gateway(&heads));
+    let (mut client, mut h2) = (gate.connect(), Http2::connect(gate.address));
+    let (mut head_client, mut head_h2) = (head_gate.connect(), Http2::connect(head_gate.address));
+    for (target, _) in TABLE {
+        let answer = client.ask(get(target, ""));
+        assert_eq!((answer.text(), answer.end), ("ok", End::Clean), "{target}");
+        assert_eq!(answer.head.all("content-length"), ["2"], "{target}");
+        let answer = h2.get(target, &[]);
+        assert_eq!((answer.text(), &answer.fields["content-length"]), ("ok", &"2".parse().unwrap()), "{target}");
+        let answer = head_client.send(request("HEAD", target, "", "")).answer_to_head();
+        assert_eq!((answer.status, answer.head.all("content-length")), (200, vec!["2"]), "HEAD {target}");
+        let answer = head_h2.ask("HEAD", target, &[], "");
+        assert_eq!((answer.text(), &answer.fields["content-length"]), ("", &"2".parse().unwrap()), "HEAD {target}");
+    }
+}
+
+#[test]
+#[rustfmt::skip] // a table is read by column
+fn lengths_that_differ_or_are_no_numbers_are_502_to_every_method() {
+    const TABLE: &[(&str, &[u8])] = &[
+        ("/open/list",  b"HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\n"),
+        ("/open/lines", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n"),
+        ("/open/sign",  b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\n"),
+        ("/open/empty", b"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n"),
+        ("/open/huge",  b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n"),
+        ("/open/same",  b"HTTP/1.1 304 Not Modified\r\nContent-Length: two\r\n\r\n"),
+    ];
+    let backend = answering(TABLE);
+    let gate = gateway(&backend);
+    let (mut client, mut h2) = (gate.connect(), Http2::connect(gate.address));
+    for (target, _) in TABLE {
+        assert_eq!(client.ask(get(target, "")).verdict(), "502 backend_bad_response", "{target}");
+        assert_eq!(h2.get(target, &[]).verdict(), "502 backend_bad_response", "{target}");
+        let head = client.send(request("HEAD", target, "", "")).answer_to_head();
+        assert_eq!((head.status, head.head.all("content-length").len()), (502, 1), "HEAD {target}");
+    }
+}
+
+#[test]
+#[rustfmt::skip] // a table is read by column
+fn answers_without_a_body_say_a_length_only_where_it_means_something() {
+    const TABLE: &[(&str, &[u8])] = &[
+        ("/open/none",  b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n"),
+        ("/open/zero",  b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"),
+        ("/open/same",  b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"),
+        ("/open/both",  b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"),
+    ];
+    let backend = answering(TABLE);
+    let gate = gateway(&backend);
+    let (mut client, mut h2) = (gate.connect(), Http2::connect(gate.address));
+    for (method, target, status, http1, http2) in [
+        ("GET",  "/open/none", 204, None,      None),
+        ("HEAD", "/open/none", 204, None,      None),
+        ("GET",  "/open/zero", 204, None,      None),
+        ("GET",  "/open/same", 304, None,      Some("5")),
+        ("HEAD", "/open/same", 304, Some("5"), Some("5")),
+        ("GET",  "/open/both", 200, None,      None),
+        ("HEAD", "/open/both", 200, None,      None),
+    ] {
+        client.send(request(method, target, "", ""));
+        let answer = if method == "HEAD" { client.answer_to_head() } else { client.answer() };
+        assert_eq!((answer.status, answer.field("content-length")), (status, http1), "{method} {target}");
+        let answer = h2.ask(method, target, &[], "");
+        let length = answer.fields.get("content-length").map(|length| length.to_str().unwrap());
+        assert_eq!((answer.status.as_u16(), length, answer.text()), (status, http2, ""), "{method} {target}");
+    }
 }
