@@ -167,9 +167,7 @@ impl Upstream {
             }
             if self.open.open.get() < self.open_max {
                 let guard = OpenGuard::new(&self.open);
-                let server = self.pick_server();
-                let (sender, meter) =
-                    connect::connect(server, self.settings.connect_timeout).await?;
+                let (sender, meter) = self.connect().await?;
                 return Ok((Connection { sender, meter, _open: guard }, false));
             }
             let left = give_up.saturating_duration_since(tick::now());
@@ -189,11 +187,24 @@ impl Upstream {
         None
     }
 
-    /// In turn; a backend usually has one server.
-    fn pick_server(&self) -> &config::Server {
+    /// Connects to the next server in turn; where that fails, to those after it, each once. Nothing has
+    /// been sent yet, so nothing can happen twice. One that does not answer at all leaves the others
+    /// their share of the connect timeout.
+    async fn connect(&self) -> Result<(SendRequest<RequestBody>, Rc<Meter>), UpstreamError> {
         let turn = self.next_server.get();
         self.next_server.set(turn.wrapping_add(1));
-        &self.settings.servers[turn % self.settings.servers.len()]
+        let servers = &self.settings.servers;
+        let (later, sooner) = servers.split_at(turn % servers.len());
+        let give_up = tick::now() + self.settings.connect_timeout;
+        let mut failed = UpstreamError::ConnectTimedOut;
+        for (server, untried) in sooner.iter().chain(later).zip((1..=servers.len() as u32).rev()) {
+            let left = give_up.saturating_duration_since(tick::now());
+            match connect::connect(server, left / untried).await {
+                Ok(connected) => return Ok(connected),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
     }
 
     /// Takes back a connection whose answer ended cleanly.
@@ -212,12 +223,12 @@ impl Upstream {
         });
     }
 
-    /// Connects once, to tell an operator at start whether the backend is there.
+    /// Connects once, to tell an operator at start whether the backend is there: any of its servers.
     ///
     /// # Errors
     /// [`UpstreamError::Connect`] or [`UpstreamError::ConnectTimedOut`].
     pub async fn probe(&self) -> Result<(), UpstreamError> {
-        connect::connect(self.pick_server(), self.settings.connect_timeout).await.map(drop)
+        self.connect().await.map(drop)
     }
 }
 

@@ -1,10 +1,14 @@
 //! Hostile and odd answers of a backend: what a client sees of them, over HTTP/1.1 and HTTP/2.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
 
 use super::harness::{
-    backend::{Backend, Step, ok},
+    backend::{Backend, Step, answer, ok},
     client::{End, get, request},
+    free_port,
     gateway::{Gateway, Setup},
     http2::Http2,
 };
@@ -182,4 +186,71 @@ fn answers_without_a_body_say_a_length_only_where_it_means_something() {
         let length = answer.fields.get("content-length").map(|length| length.to_str().unwrap());
         assert_eq!((answer.status.as_u16(), length, answer.text()), (status, http2, ""), "{method} {target}");
     }
+}
+
+/// A gateway before one backend of these servers; `timeout` is for connecting.
+fn balanced(servers: &[String], timeout: &str) -> Gateway {
+    let tables = format!(
+        "{RULES}\n[backends.main]\nurl = {servers:?}\ntimeouts = {{ connect = {timeout:?} }}"
+    );
+    Setup::new("main").key("workers", "1").tables(&tables).start()
+}
+
+/// Answers, and ends the connection, so that the next request needs a new one.
+fn closing() -> Backend {
+    Backend::scripted(|_| {
+        vec![
+            Step::Body,
+            Step::Write(answer("200 OK", "Connection: close\r\n", "hello")),
+            Step::Close,
+        ]
+    })
+}
+
+#[test]
+fn a_server_that_is_down_costs_no_request_while_another_is_up() {
+    let nobody = |_| format!("http://127.0.0.1:{}", free_port());
+    let (first, second) = (closing(), closing());
+    let servers = [nobody(1), first.url(), nobody(2), nobody(3), second.url()];
+    let gate = balanced(&servers, "5s");
+    let (mut client, mut h2) = (gate.connect(), Http2::connect(gate.address));
+    for round in 0..10 {
+        assert_eq!(client.ask(get("/open/1", "")).verdict(), "200", "round {round}");
+        assert_eq!(h2.get("/open/1", &[]).verdict(), "200", "round {round}");
+        let post = client.ask(request("POST", "/open/1", "", "body"));
+        assert_eq!(
+            post.verdict(),
+            "200",
+            "round {round}: nothing was sent to the one that is down"
+        );
+    }
+    let came = [&first, &second].map(|backend| backend.received().len());
+    assert_eq!(came[0] + came[1], 30);
+    assert!(came[0] > 0 && came[1] > 0, "still in turn: {came:?}");
+
+    let gate = balanced(&[nobody(1), nobody(2)], "5s");
+    let asked = Instant::now();
+    assert_eq!(gate.ask(get("/open/1", "")).verdict(), "502 backend_unreachable");
+    assert!(asked.elapsed() < Duration::from_secs(1), "each was tried once");
+}
+
+#[test]
+fn a_server_that_answers_no_connection_leaves_the_others_time() {
+    // With its queue full, the kernel drops what else comes.
+    let deaf = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    deaf.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    deaf.listen(0).unwrap();
+    let address = deaf.local_addr().unwrap().as_socket().unwrap();
+    let mut queue = Vec::new();
+    while let Ok(one) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+        queue.push(one);
+    }
+    let backend = closing();
+    let gate = balanced(&[format!("http://{address}"), backend.url()], "1s");
+    let mut client = gate.connect();
+    for _ in 0..3 {
+        assert_eq!(client.ask(get("/open/1", "")).verdict(), "200");
+    }
+    let gate = balanced(&[format!("http://{address}")], "400ms");
+    assert_eq!(gate.ask(get("/open/1", "")).verdict(), "504 backend_connect_timeout");
 }
