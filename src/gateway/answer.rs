@@ -3,14 +3,14 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
-    header::{CACHE_CONTROL, CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VARY},
+    header::{CACHE_CONTROL, CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, VARY},
 };
 
-use super::body::Body;
+use super::{body::Body, trailers::Trailers};
 use crate::upstream::{ResponseBody, UpstreamError};
 
 /// Fields of one connection (RFC 9110 7.6.1), and `Proxy-Status`, which is ours to say.
-const REMOVED: [HeaderName; 9] = [
+pub(super) const REMOVED: [HeaderName; 9] = [
     CONNECTION,
     TRANSFER_ENCODING,
     TE,
@@ -45,34 +45,30 @@ pub(super) fn pass_on(
     }
     head.version = Version::HTTP_11;
     head.extensions.clear();
-    strip_hop_by_hop(&mut head.headers);
-    if !fit.trailers && head.headers.keys().any(|name| *name == TRAILER) {
-        head.headers.remove(TRAILER);
-    }
+    let claimed = strip_hop_by_hop(&mut head.headers);
+    let trailers = if fit.trailers { Trailers::without(claimed) } else { Trailers::NONE };
+    trailers.announce(&mut head.headers);
     if fit.personal {
         keep_private(&mut head.headers);
     }
-    Ok(Response::from_parts(head, Body::upstream(body)))
+    Ok(Response::from_parts(head, Body::upstream(body, trailers)))
 }
 
-fn strip_hop_by_hop(fields: &mut HeaderMap) {
+/// Removes the fields of our hop, and returns the names that `Connection` claimed for it.
+fn strip_hop_by_hop(fields: &mut HeaderMap) -> Vec<HeaderName> {
     // Comparing a few names costs less than looking all of ours up.
     if !fields.keys().any(|name| REMOVED.contains(name)) {
-        return;
+        return Vec::new();
     }
-    if fields.contains_key(CONNECTION) {
-        let lines = fields.get_all(CONNECTION).iter();
-        let named: Vec<HeaderName> = lines
-            .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-            .collect();
-        for name in named {
-            fields.remove(name);
-        }
-    }
-    for name in &REMOVED {
+    let lines = fields.get_all(CONNECTION).iter();
+    let claimed: Vec<HeaderName> = lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect();
+    for name in claimed.iter().chain(&REMOVED) {
         fields.remove(name);
     }
+    claimed
 }
 
 /// A shared cache may not give one caller's answer to another (RFC 9111 5.2.2.7, RFC 9110 12.5.5).
@@ -118,7 +114,7 @@ mod tests {
             ("proxy-status", "forged"),
             ("x-end", "2"),
         ];
-        assert_eq!(after(&lines, strip_hop_by_hop), ["x-end: 2"]);
+        assert_eq!(after(&lines, |fields| drop(strip_hop_by_hop(fields))), ["x-end: 2"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::access::AccessRecord;
+use super::{access::AccessRecord, trailers::Trailers};
 use crate::upstream::{ResponseBody, ResponseCut};
 
 /// What we answer with.
@@ -20,7 +20,7 @@ pub struct Body {
 
 enum Content {
     Text(Option<Bytes>),
-    Upstream(ResponseBody),
+    Upstream(ResponseBody, Trailers),
 }
 
 impl Body {
@@ -36,10 +36,10 @@ impl Body {
         Self { content: Content::Text(Some(text.into())), record: None }
     }
 
-    /// The backend's stream.
+    /// The backend's stream, and which of its trailers pass.
     #[must_use]
-    pub fn upstream(body: ResponseBody) -> Self {
-        Self { content: Content::Upstream(body), record: None }
+    pub(super) fn upstream(body: ResponseBody, trailers: Trailers) -> Self {
+        Self { content: Content::Upstream(body, trailers), record: None }
     }
 
     /// Hands the record over; it is finished when this body is.
@@ -61,7 +61,9 @@ impl HttpBody for Body {
         let this = &mut *self;
         let polled = match &mut this.content {
             Content::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Content::Upstream(body) => Pin::new(body).poll_frame(cx),
+            Content::Upstream(body, trailers) => {
+                Pin::new(body).poll_frame(cx).map(|polled| passed(polled, trailers))
+            }
         };
         if let Some(record) = &mut this.record
             && let Poll::Ready(frame) = &polled
@@ -69,7 +71,7 @@ impl HttpBody for Body {
             match frame {
                 Some(Ok(frame)) => {
                     record.sent(frame.data_ref().map_or(0, Bytes::len));
-                    if this.content.is_end_stream() {
+                    if frame.is_trailers() || this.content.is_end_stream() {
                         record.complete();
                     }
                 }
@@ -89,8 +91,21 @@ impl HttpBody for Body {
             Content::Text(text) => {
                 SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
             }
-            Content::Upstream(body) => body.size_hint(),
+            Content::Upstream(body, _) => body.size_hint(),
         }
+    }
+}
+
+type Polled = Option<Result<Frame<Bytes>, ResponseCut>>;
+
+/// A frame as it goes on. Trailers of which none passes are the end, as none at all would be.
+fn passed(polled: Polled, trailers: &Trailers) -> Polled {
+    match polled {
+        Some(Ok(frame)) if frame.is_trailers() => {
+            let fields = frame.into_trailers().ok()?;
+            trailers.pass(fields).map(|fields| Ok(Frame::trailers(fields)))
+        }
+        polled => polled,
     }
 }
 
@@ -98,7 +113,7 @@ impl Content {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Text(text) => text.is_none(),
-            Self::Upstream(body) => body.is_end_stream(),
+            Self::Upstream(body, _) => body.is_end_stream(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod peer;
 pub(crate) mod rehearse;
 mod reject;
 mod state;
+mod trailers;
 
 use std::{convert::Infallible, rc::Rc, sync::atomic::Ordering::Relaxed, time::Instant};
 

@@ -11,6 +11,7 @@ use super::harness::{
     free_port,
     gateway::{Gateway, Setup},
     http2::Http2,
+    until,
 };
 
 const RULES: &str = r#"
@@ -253,4 +254,74 @@ fn a_server_that_answers_no_connection_leaves_the_others_time() {
     }
     let gate = balanced(&[format!("http://{address}")], "400ms");
     assert_eq!(gate.ask(get("/open/1", "")).verdict(), "504 backend_connect_timeout");
+}
+
+/// Trailers that a client must never get, beside one that it may have.
+const TRAILERS: &str = "X-Sum: 7\r\nProxy-Status: forged\r\nConnection: X-Sum, close\r\nX-Hop: 1\r\n\
+    Transfer-Encoding: gzip\r\nContent-Length: 99\r\nTrailer: X-Sum\r\nX-Request-Id: forged\r\n\
+    Set-Cookie: a=1\r\nCache-Control: public\r\nAccess-Control-Allow-Origin: *\r\nKeep-Alive: 9\r\n";
+
+/// Announces each of [`TRAILERS`] and sends them all after `hello`.
+fn trailing() -> Backend {
+    Backend::scripted(|head| {
+        let (announced, trailers) = match head.word(1) {
+            "/open/forged" => {
+                let names =
+                    TRAILERS.split_terminator("\r\n").map(|line| line.split(':').next().unwrap());
+                (names.collect::<Vec<_>>().join(", "), TRAILERS)
+            }
+            "/open/bad" => {
+                ("Set-Cookie, Proxy-Status".to_owned(), "Set-Cookie: a=1\r\nProxy-Status: x\r\n")
+            }
+            _ => (String::new(), "X-Sum: 7\r\n"),
+        };
+        let bytes = format!(
+            "HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nTransfer-Encoding: chunked\r\nTrailer: {announced}\r\n\r\n\
+             5\r\nhello\r\n0\r\n{trailers}\r\n"
+        );
+        vec![Step::Body, Step::Write(bytes.into())]
+    })
+}
+
+#[test]
+fn trailers_pass_only_to_who_asks_and_never_those_of_a_head_or_of_our_hop() {
+    let backend = trailing();
+    let gate = gateway(&backend);
+    let (mut client, mut h2) = (gate.connect(), Http2::connect(gate.address));
+    // What HTTP/1.1 carries must be announced; on HTTP/2 it need not be.
+    for (target, announced, http1, http2) in [
+        ("/open/forged", Some("x-sum"), vec!["x-sum: 7"], vec!["x-sum: 7"]),
+        ("/open/bad", None, vec![], vec![]),
+        ("/open/tacit", None, vec![], vec!["x-sum: 7"]),
+    ] {
+        for asks in [true, false] {
+            let fields = if asks { "TE: trailers\r\nConnection: TE\r\n" } else { "" };
+            let answer = client.ask(get(target, fields));
+            assert_eq!((answer.text(), answer.end), ("hello", End::Clean), "{target} {asks}");
+            assert_eq!(answer.field("trailer"), announced.filter(|_| asks), "{target} {asks}");
+            let came: Vec<_> = answer
+                .trailers
+                .iter()
+                .map(|(name, value)| format!("{}: {value}", name.to_ascii_lowercase()))
+                .collect();
+            assert_eq!(came, if asks { http1.clone() } else { vec![] }, "{target} {asks}");
+            assert_eq!(gate.access_line(&answer)["reason"], "ok", "{target} {asks}");
+
+            let fields = [("te", "trailers")];
+            let answer = h2.get(target, if asks { &fields } else { &[] });
+            assert_eq!(answer.text(), "hello", "{target} {asks}: no reset");
+            let announced_here = answer.fields.get("trailer").map(|it| it.to_str().unwrap());
+            assert_eq!(announced_here, announced.filter(|_| asks), "{target} {asks}");
+            let came: Vec<_> = answer
+                .trailers
+                .iter()
+                .flatten()
+                .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+                .collect();
+            assert_eq!(came, if asks { http2.clone() } else { vec![] }, "{target} {asks}");
+        }
+    }
+    let all = r#"tollgate_requests_total{decision="permit",reason="ok"}"#;
+    until("every answer's record", || gate.try_metric(all).filter(|count| *count == 12.0));
+    assert_eq!(backend.connections(), 2, "one look at the start; each answer ended cleanly");
 }
