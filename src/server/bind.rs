@@ -55,6 +55,11 @@ pub fn bind(address: &Address, workers: usize) -> Result<Bound, BindError> {
     let fail = |source| BindError { address: address.clone(), source };
     match address {
         Address::Tcp(wanted) => {
+            if workers > 1 && wanted.port() != 0 {
+                // Sockets that share a port would share it with another gateway just as well, and
+                // each would get half of the clients: one that shares nothing tells.
+                drop(tcp(*wanted, false).map_err(fail)?);
+            }
             let first = tcp(*wanted, workers > 1).map_err(fail)?;
             let actual = first.local_addr().map_err(fail)?;
             let mut sockets = vec![Listener::Tcp(first)];
@@ -114,6 +119,15 @@ mod tests {
         let address = Address::Tcp(held.local_addr().unwrap());
         let error = bind(&address, 1).unwrap_err().to_string();
         assert!(error.contains(&held.local_addr().unwrap().to_string()), "{error}");
+    }
+
+    #[test]
+    fn two_gateways_never_share_a_port() {
+        let first = bind(&Address::Tcp("127.0.0.1:0".parse().unwrap()), 2).unwrap();
+        let error = bind(&first.actual, 2).unwrap_err();
+        assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
+        drop(first.sockets);
+        bind(&first.actual, 2).unwrap();
     }
 
     #[test]

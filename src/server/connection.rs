@@ -44,11 +44,7 @@ pub(super) async fn serve(
     watch: Rc<Watch>,
 ) {
     let mut tap = Tap::new(stream, Rc::clone(&watch));
-    // A client that has said nothing has nothing to finish.
-    let http2 = match until(&watch, std::pin::pin!(tap.speaks_http2()), |_| false).await {
-        Some(Ok(http2)) => http2,
-        Some(Err(_)) | None => return,
-    };
+    let Ended::Done(Ok(http2)) = first(&watch, tap.speaks_http2()).await else { return };
     let limits = gate.state().config.limits.clone();
     let service = service_fn({
         let watch = Rc::clone(&watch);
@@ -61,24 +57,26 @@ pub(super) async fn serve(
             }
         }
     });
-    let io = TokioIo::new(tap);
     // Errors are the peer's doing as often as ours, and each request has its own record. The boxes
     // keep a connection that has not spoken yet small.
     if http2 {
         watch.multiplexed();
-        let connection = Box::pin(http2_builder(&limits).serve_connection(io, service));
-        until(&watch, connection, |connection| {
-            connection.graceful_shutdown();
-            true
-        })
-        .await;
-    } else {
-        let connection = Box::pin(http1_builder(&limits).serve_connection(io, service));
-        until(&watch, connection, |connection| {
-            connection.graceful_shutdown();
-            true
-        })
-        .await;
+        let connection = http2_builder(&limits).serve_connection(TokioIo::new(tap), service);
+        let mut connection = Box::pin(connection);
+        until(&watch, connection.as_mut(), |connection| connection.graceful_shutdown()).await;
+        return;
+    }
+    loop {
+        let connection = http1_builder(&limits).serve_connection(TokioIo::new(tap), &service);
+        let mut connection = Box::pin(connection);
+        let ended =
+            until(&watch, connection.as_mut(), |connection| connection.graceful_shutdown()).await;
+        let Ended::Resting = ended else { return };
+        // hyper keeps 16 KiB of buffers for each connection: an idle one has no use for them.
+        let parts = Pin::into_inner(connection).into_parts();
+        tap = parts.io.into_inner();
+        tap.unread(&parts.read_buf);
+        let Ended::Done(Ok(())) = first(&watch, tap.speaks_again()).await else { return };
     }
 }
 
@@ -105,26 +103,50 @@ fn http2_builder(limits: &Limits) -> http2::Builder<OnWorker> {
     builder
 }
 
-/// Runs `future` as the watch allows; `None` when the watch ended it. `finish` tells it to take nothing
-/// new, and says whether to wait for what is open.
+/// How a stretch of a connection's life ended.
+enum Ended<T> {
+    /// By itself.
+    Done(T),
+    /// By its watch: for good.
+    Closed,
+    /// By its watch: until the next request.
+    Resting,
+}
+
+/// Waits for a client's first bytes. Whoever is waited for has nothing to finish.
+async fn first<F: Future>(watch: &Watch, future: F) -> Ended<F::Output> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ended::Done(output));
+        }
+        match watch.verdict(cx.waker()) {
+            Verdict::Keep | Verdict::Rest => Poll::Pending,
+            Verdict::Finish | Verdict::Close => Poll::Ready(Ended::Closed),
+        }
+    })
+    .await
+}
+
+/// Runs `connection` as the watch allows; `finish` tells it to take nothing new.
 async fn until<F: Future>(
     watch: &Watch,
-    mut future: Pin<impl std::ops::DerefMut<Target = F>>,
-    finish: impl Fn(Pin<&mut F>) -> bool,
-) -> Option<F::Output> {
-    std::future::poll_fn(move |cx| {
+    mut connection: Pin<&mut F>,
+    finish: impl Fn(Pin<&mut F>),
+) -> Ended<F::Output> {
+    std::future::poll_fn(|cx| {
         loop {
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                return Poll::Ready(Some(output));
+            if let Poll::Ready(output) = connection.as_mut().poll(cx) {
+                return Poll::Ready(Ended::Done(output));
             }
             match watch.verdict(cx.waker()) {
                 Verdict::Keep => return Poll::Pending,
-                Verdict::Close => return Poll::Ready(None),
+                Verdict::Close => return Poll::Ready(Ended::Closed),
+                Verdict::Rest if watch.rests() => return Poll::Ready(Ended::Resting),
+                Verdict::Rest => (),
                 Verdict::Finish => {
                     watch.finishing();
-                    if !finish(future.as_mut()) {
-                        return Poll::Ready(None);
-                    }
+                    finish(connection.as_mut());
                 }
             }
         }

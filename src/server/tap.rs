@@ -1,5 +1,6 @@
-//! A client's stream with an ear on it: what was read to tell HTTP/1.1 from HTTP/2 is given back first,
-//! and the [`Watch`] hears of bytes that come and bytes that cannot go.
+//! A client's stream with an ear on it: what was read ahead (to tell HTTP/1.1 from HTTP/2, or to wake a
+//! resting connection) is given back first, and the [`Watch`] hears of bytes that come and bytes that
+//! cannot go.
 
 use std::{
     io::{self, IoSlice},
@@ -19,14 +20,13 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(super) struct Tap<S> {
     stream: S,
     watch: Rc<Watch>,
-    first: [u8; PREFACE.len()],
-    first_read: usize,
-    first_given: usize,
+    /// Read ahead and not given yet. Holds no memory while nothing is.
+    ahead: Vec<u8>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Tap<S> {
     pub(super) fn new(stream: S, watch: Rc<Watch>) -> Self {
-        Self { stream, watch, first: [0; PREFACE.len()], first_read: 0, first_given: 0 }
+        Self { stream, watch, ahead: Vec::new() }
     }
 
     /// Reads until it is certain whether the client speaks HTTP/2.
@@ -39,20 +39,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Tap<S> {
 
     fn poll_sniff(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         loop {
-            let known = &self.first[..self.first_read];
-            if !PREFACE.starts_with(known) {
+            if !PREFACE.starts_with(&self.ahead) {
                 return Poll::Ready(Ok(false));
             }
-            if known.len() == PREFACE.len() {
+            if self.ahead.len() == PREFACE.len() {
                 return Poll::Ready(Ok(true));
             }
-            let mut rest = ReadBuf::new(&mut self.first[self.first_read..]);
-            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut rest))?;
-            if rest.filled().is_empty() {
-                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-            }
-            self.first_read += rest.filled().len();
+            ready!(self.poll_ahead(cx, PREFACE.len() - self.ahead.len()))?;
         }
+    }
+
+    /// Waits until there is something to read.
+    ///
+    /// # Errors
+    /// When the stream ends or fails before that.
+    pub(super) async fn speaks_again(&mut self) -> io::Result<()> {
+        if self.ahead.is_empty() {
+            std::future::poll_fn(|cx| self.poll_ahead(cx, PREFACE.len())).await?;
+            self.watch.bytes_read();
+        }
+        Ok(())
+    }
+
+    /// Takes back what somebody read and did not use.
+    pub(super) fn unread(&mut self, bytes: &[u8]) {
+        self.ahead.splice(..0, bytes.iter().copied());
+    }
+
+    /// Reads at least one byte and at most `most`, no more than a preface's.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<()>> {
+        let mut room = [0; PREFACE.len()];
+        let mut read = ReadBuf::new(&mut room[..most]);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
+        if read.filled().is_empty() {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.ahead.extend_from_slice(read.filled());
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -64,11 +87,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        if this.first_given < this.first_read {
-            let rest = &this.first[this.first_given..this.first_read];
-            let given = rest.len().min(buf.remaining());
-            buf.put_slice(&rest[..given]);
-            this.first_given += given;
+        if !this.ahead.is_empty() {
+            let given = this.ahead.len().min(buf.remaining());
+            buf.put_slice(&this.ahead[..given]);
+            this.ahead = this.ahead.split_off(given);
         }
         let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
         let read = buf.filled().len() - before;

@@ -41,9 +41,15 @@ pub(super) enum Verdict {
     Keep,
     /// Finish what is open, take nothing new.
     Finish,
+    /// Give up what only a request needs, and wait for the next one.
+    Rest,
     /// End now.
     Close,
 }
+
+/// A kept-alive connection rests after this long without a request: twice a second's pause between two
+/// clicks, far below any keep-alive time.
+const REST_AFTER: Duration = Duration::from_secs(2);
 
 /// One connection, seen from outside its task.
 #[derive(Debug)]
@@ -54,6 +60,7 @@ pub(super) struct Watch {
     stalled: Cell<Option<Instant>>,
     multiplexed: Cell<bool>,
     asked: Cell<bool>,
+    resting: Cell<bool>,
     verdict: Cell<Verdict>,
     waker: RefCell<Option<Waker>>,
 }
@@ -67,6 +74,7 @@ impl Watch {
             stalled: Cell::new(None),
             multiplexed: Cell::new(false),
             asked: Cell::new(false),
+            resting: Cell::new(false),
             verdict: Cell::new(Verdict::Keep),
             waker: RefCell::new(None),
         }
@@ -97,7 +105,16 @@ impl Watch {
         Busy(Rc::clone(self))
     }
 
+    /// Whether the connection is idle still, for one that was told to rest. If so, it rests until bytes
+    /// come.
+    pub(super) fn rests(&self) -> bool {
+        self.verdict.set(Verdict::Keep);
+        self.resting.set(self.phase.get() == Phase::Idle && self.stalled.get().is_none());
+        self.resting.get()
+    }
+
     fn enter(&self, phase: Phase) {
+        self.resting.set(false);
         self.phase.set(phase);
         self.since.set(tick::now());
     }
@@ -123,6 +140,15 @@ impl Watch {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// HTTP/2 connections have state that only their end gives up.
+    fn is_tired(&self, now: Instant) -> bool {
+        self.phase.get() == Phase::Idle
+            && !self.resting.get()
+            && !self.multiplexed.get()
+            && self.verdict.get() == Verdict::Keep
+            && now.saturating_duration_since(self.since.get()) > REST_AFTER
     }
 
     fn expired(&self, now: Instant, limits: ConnectionLimits) -> bool {
@@ -171,19 +197,21 @@ impl Watches {
         living
     }
 
-    /// Ends connections that are over a limit.
+    /// Ends connections that are over a limit, and lets idle ones rest.
     pub(super) fn sweep(&self, now: Instant, limits: ConnectionLimits) {
-        let mut over: Vec<Rc<Watch>> = Vec::new();
+        let mut told: Vec<(Rc<Watch>, Verdict)> = Vec::new();
         self.open.borrow_mut().retain(|watch| match watch.upgrade() {
             None => false,
             Some(watch) => {
                 if watch.expired(now, limits) {
-                    over.push(watch);
+                    told.push((watch, Verdict::Close));
+                } else if watch.is_tired(now) {
+                    told.push((watch, Verdict::Rest));
                 }
                 true
             }
         });
-        over.iter().for_each(|watch| watch.judge(Verdict::Close));
+        told.iter().for_each(|(watch, verdict)| watch.judge(*verdict));
     }
 
     /// Whether somebody has connected and not asked for anything yet.

@@ -201,7 +201,11 @@ async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
     }
     worker.watches.finish();
     while worker.live().load(Relaxed) > 0 {
-        worker.idle.notified().await;
+        tokio::select! {
+            () = worker.idle.notified() => (),
+            // A slower worker may only now hand over whom it has accepted.
+            Some(Command::Serve(incomer)) = inbox.recv() => worker.serve(incomer),
+        }
     }
     clock.abort();
 }

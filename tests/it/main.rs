@@ -6,6 +6,7 @@ mod harness;
 
 mod admin;
 mod cli;
+mod connections;
 mod demo;
 mod drain;
 mod durability;

@@ -236,3 +236,21 @@ fn ten_thousand_requests_across_twenty_reloads_lose_nothing_and_keep_their_conne
     }
     assert!(answered.load(SeqCst) >= 10_000);
 }
+
+#[test]
+fn a_file_that_appears_in_an_included_folder_takes_over_and_goes_again() {
+    let backend = Backend::plain();
+    let setup = Setup::new(&backend.url()).key("include", "[\"rules.d/*.toml\"]").tables(OLD);
+    let folder = setup.folder().join("rules.d");
+    std::fs::create_dir(&folder).unwrap();
+    let gate = setup.start();
+    assert!(!serves(&gate, "/new"));
+    let file = folder.join("more.toml");
+    std::fs::write(&file, "[rules]\n\"GET /new\" = \"public\"\n").unwrap();
+    until("the new rule", || serves(&gate, "/new").then_some(()));
+    std::fs::write(&file, "[rules]\n\"GET /newer\" = \"public\"\n").unwrap();
+    until("the newer rule", || serves(&gate, "/newer").then_some(()));
+    std::fs::remove_file(&file).unwrap();
+    until("the rule to go", || (!serves(&gate, "/newer")).then_some(()));
+    assert!(serves(&gate, "/old"));
+}

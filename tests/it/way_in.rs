@@ -2,7 +2,7 @@
 
 use super::harness::{
     Rows,
-    backend::{Backend, Received, Step, ok},
+    backend::Backend,
     client::{Answer, bearer, get, request},
     gateway::{Gateway, Setup},
     http2::Http2,
@@ -342,50 +342,4 @@ fn every_answer_has_an_id_of_its_own_and_the_clients_is_not_taken() {
         .collect();
     assert!(ids[0] < ids[1] && ids[1] < ids[2], "{ids:?}");
     assert_eq!(backend.last().field("x-request-id"), Some(ids[2].as_str()));
-}
-
-#[test]
-fn streams_of_one_connection_are_each_judged_and_answered_for_themselves() {
-    let backend = Backend::scripted(|head| vec![Step::Body, Step::Write(ok(head.word(1)))]);
-    let gate = gateway(&backend);
-    let mut h2 = Http2::connect(gate.address);
-    let ann = format!("Bearer {}", gate.token("ann"));
-    let targets: Vec<String> = (0..90).map(|number| format!("/orders/{number}")).collect();
-    let asked: Vec<_> = targets
-        .iter()
-        .enumerate()
-        .map(|(number, target)| {
-            let fields = if number % 3 == 0 { vec![] } else { vec![("authorization", &*ann)] };
-            (target.as_str(), fields)
-        })
-        .collect();
-    for _ in 0..3 {
-        for ((target, fields), answer) in asked.iter().zip(h2.ask_all(&asked)) {
-            if fields.is_empty() {
-                assert_eq!(answer.verdict(), "401 unauthenticated", "{target}");
-            } else {
-                assert_eq!(answer.text(), *target);
-            }
-        }
-    }
-}
-
-#[test]
-fn at_the_limit_of_connections_a_client_waits_its_turn() {
-    let backend = Backend::plain();
-    let limits = "[limits]\nconnections = 2";
-    let gate = Setup::new(&backend.url()).tables(RULES).tables(limits).start();
-    let mut first = gate.connect();
-    let mut second = gate.connect();
-    assert_eq!(first.ask(get("/status", "")).verdict(), "200");
-    assert_eq!(second.ask(get("/status", "")).verdict(), "200");
-    let mut third = gate.connect();
-    third.send(get("/catalog/third", ""));
-    for _ in 0..20 {
-        assert_eq!(first.ask(get("/status", "")).verdict(), "200");
-    }
-    let came = |received: &Received| received.line() == "GET /catalog/third";
-    assert!(!backend.received().iter().any(came), "there is no room for it yet");
-    first.leave();
-    assert_eq!(third.answer().verdict(), "200");
 }

@@ -2,7 +2,7 @@
 
 use super::harness::{
     backend::{Backend, Came, Step, answer, ok},
-    client::{Client, End, bearer, get, request},
+    client::{End, bearer, get, request},
     gateway::{Gateway, Setup},
     http2::Http2,
 };
@@ -396,20 +396,6 @@ url = "{}"
     assert_eq!((received.line(), received.body.as_slice()), ("POST /local/1", &b"hello"[..]));
     assert_eq!(received.field("host"), Some("shop.example"));
     assert!(backend.received().is_empty());
-}
-
-#[test]
-fn clients_may_come_by_a_unix_socket_too() {
-    let backend = Backend::plain();
-    let setup = Setup::new(&backend.url()).tables(RULES);
-    let socket = setup.folder().join("gate.sock");
-    let listen = format!("[\"127.0.0.1:0\", \"unix:{}\"]", socket.display());
-    let gate = setup.key("listen", &listen).start();
-    let mut client = Client::connect_unix(&socket);
-    let answer = client.ask(get("/status", "X-Forwarded-For: 198.51.100.1\r\n"));
-    assert_eq!(answer.verdict(), "200");
-    assert_eq!(backend.last().field("x-forwarded-for"), Some("unix"));
-    assert_eq!(gate.access_line(&answer)["client"], "unix");
 }
 
 #[test]
