@@ -7,6 +7,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
+    task::AbortHandle,
 };
 
 use super::{RequestBody, UpstreamError};
@@ -19,11 +20,11 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// Largest head of an answer, bytes: twice what we accept from clients.
 const HEAD_BYTES: usize = 64 * 1024;
 
+/// A request's way in, and the task that carries it.
+pub(super) type Opened = (SendRequest<RequestBody>, AbortHandle);
+
 /// Connects within `limit`, and starts the connection's task on this worker.
-pub(super) async fn connect(
-    server: &Server,
-    limit: Duration,
-) -> Result<SendRequest<RequestBody>, UpstreamError> {
+pub(super) async fn connect(server: &Server, limit: Duration) -> Result<Opened, UpstreamError> {
     let opened = async {
         match server {
             Server::Tcp { host, port } => {
@@ -42,14 +43,15 @@ pub(super) async fn connect(
 
 async fn handshake(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-) -> io::Result<SendRequest<RequestBody>> {
+) -> io::Result<Opened> {
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(BUFFER_BYTES)
         .max_header_size(HEAD_BYTES)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
-    // It ends when the sender is dropped or the backend closes; its errors reach the sender.
-    tokio::task::spawn_local(async move { connection.await.ok() });
-    Ok(sender)
+    // Its errors reach the sender. A backend that reads no more would keep it for ever: whoever drops
+    // the connection aborts it.
+    let task = tokio::task::spawn_local(async move { connection.await.ok() });
+    Ok((sender, task.abort_handle()))
 }

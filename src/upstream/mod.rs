@@ -15,7 +15,7 @@ use std::{
 
 use http::{Request, Response};
 use hyper::client::conn::http1::SendRequest;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::AbortHandle};
 
 pub use request_body::{BodyFault, Progress, RequestBody};
 pub use response_body::{ResponseBody, ResponseCut};
@@ -61,6 +61,8 @@ pub struct Upstream {
     idle: RefCell<Vec<Idle>>,
     open: Rc<OpenCount>,
     next_server: Cell<usize>,
+    /// A request has had to wait for a connection.
+    pressed: Cell<bool>,
 }
 
 struct Idle {
@@ -71,7 +73,14 @@ struct Idle {
 /// An open connection to a server of the backend; dropping it closes it.
 pub(crate) struct Connection {
     sender: SendRequest<RequestBody>,
+    task: AbortHandle,
     _open: OpenGuard,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 #[derive(Default)]
@@ -107,6 +116,7 @@ impl Upstream {
             idle: RefCell::default(),
             open: Rc::default(),
             next_server: Cell::new(0),
+            pressed: Cell::new(false),
         })
     }
 
@@ -158,9 +168,11 @@ impl Upstream {
             if self.open.open.get() < self.open_max {
                 let guard = OpenGuard::new(&self.open);
                 let server = self.pick_server();
-                let sender = connect::connect(server, self.settings.connect_timeout).await?;
-                return Ok((Connection { sender, _open: guard }, false));
+                let opened = connect::connect(server, self.settings.connect_timeout).await?;
+                let (sender, task) = opened;
+                return Ok((Connection { sender, task, _open: guard }, false));
             }
+            self.pressed.set(true);
             let left = give_up.saturating_duration_since(tick::now());
             if tick::timeout(left, self.open.freed.notified()).await.is_none() {
                 return Err(UpstreamError::Busy);
@@ -201,12 +213,19 @@ impl Upstream {
         });
     }
 
+    /// Whether a request has had to wait for a connection since this was last asked.
+    pub fn was_pressed(&self) -> bool {
+        self.pressed.replace(false)
+    }
+
     /// Connects once, to tell an operator at start whether the backend is there.
     ///
     /// # Errors
     /// [`UpstreamError::Connect`] or [`UpstreamError::ConnectTimedOut`].
     pub async fn probe(&self) -> Result<(), UpstreamError> {
-        connect::connect(self.pick_server(), self.settings.connect_timeout).await.map(drop)
+        let (_, task) = connect::connect(self.pick_server(), self.settings.connect_timeout).await?;
+        task.abort();
+        Ok(())
     }
 }
 
