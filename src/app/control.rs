@@ -47,7 +47,7 @@ pub(crate) struct Control {
 impl Control {
     fn new(shared: Arc<Shared>, metrics: Metrics) -> Rc<Self> {
         let generation = shared.current.load_full();
-        let store = generation.attach();
+        let store = generation.attach_aloud();
         Rc::new(Self { shared, metrics, store: RefCell::new((generation, store)) })
     }
 
@@ -57,7 +57,7 @@ impl Control {
         let mut known = self.store.borrow_mut();
         if !Arc::ptr_eq(&generation, &known.0) {
             let same = generation.config.store == known.0.config.store;
-            let store = if same { known.1.clone() } else { generation.attach() };
+            let store = if same { known.1.clone() } else { generation.attach_aloud() };
             *known = (generation, store);
         }
         known.clone()

@@ -93,7 +93,6 @@ impl App {
         let shared = Arc::new(Shared {
             current: Arc::new(ArcSwap::from_pointee(generation)),
             draining: AtomicBool::new(false),
-            undeclared_proxy: AtomicBool::new(false),
             guesses: Guesses::default(),
             workers,
         });
@@ -157,10 +156,15 @@ impl Generation {
                 && before.config.tokens == config.tokens
                 && before.config.secrets == config.secrets
         });
-        let near = kept.map_or_else(
-            || NearCache::new(&config.tokens, Arc::new(Fences::new())),
-            |before| before.near.clone(),
-        );
+        let near = match (kept, before) {
+            (Some(kept), _) => kept.near.clone(),
+            // The fences outlive the cache: a store's connection that is kept moves those.
+            (None, Some(before)) => {
+                before.near.fences().bump_all();
+                NearCache::new(&config.tokens, before.near.shared_fences())
+            }
+            (None, None) => NearCache::new(&config.tokens, Arc::new(Fences::new())),
+        };
         let scheme = match &config.tokens.foreign {
             Some(layout) => Scheme::Foreign(Arc::new(layout.clone())),
             None => Scheme::Own(Keyring::new(&config.secrets)),

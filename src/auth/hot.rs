@@ -117,3 +117,35 @@ impl HotLevel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::principal::Principal;
+
+    fn confirmed(fences: &Fences, id: &str) -> Confirmed {
+        let principal = Principal { id: id.to_owned(), ..Principal::guest() };
+        let identity = Identity { principal, issued_ms: None, expires_ms: i64::MAX };
+        let (asked, mark) = (Instant::now(), fences.mark(fences.of_subject(id)));
+        let fresh_until = asked + std::time::Duration::from_secs(60);
+        Confirmed { identity: Arc::new(identity), asked, fresh_until, token: mark, subject: mark }
+    }
+
+    fn name(value: &'static str) -> Option<IdentityFields> {
+        let field = (HeaderName::from_static("x-auth-subject"), HeaderValue::from_static(value));
+        Some([field].into())
+    }
+
+    #[test]
+    fn what_was_made_of_a_caller_is_kept_while_the_store_says_the_same_of_it() {
+        let (fences, mut hot) = (Fences::new(), HotLevel::new());
+        let caller = hot.put("token", confirmed(&fences, "ann"), fences.epoch());
+        assert_eq!(caller.fields(|| name("ann")).unwrap()[0].1, "ann");
+        let again = hot.put("token", confirmed(&fences, "ann"), fences.epoch());
+        assert_eq!(again.fields(|| panic!("made before")).unwrap()[0].1, "ann");
+        let other = hot.put("token", confirmed(&fences, "eve"), fences.epoch());
+        assert_eq!(other.fields(|| name("eve")).unwrap()[0].1, "eve");
+    }
+}

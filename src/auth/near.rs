@@ -155,6 +155,12 @@ impl NearCache {
         }
     }
 
+    /// The fences, for a cache that takes this one's place.
+    #[must_use]
+    pub fn shared_fences(&self) -> Arc<Fences> {
+        Arc::clone(&self.fences)
+    }
+
     /// The fences that guard this cache.
     #[must_use]
     pub fn fences(&self) -> &Fences {

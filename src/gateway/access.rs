@@ -16,6 +16,7 @@ use crate::{
     policy::Denial,
     telemetry::{
         instant::{rfc3339_ms, unix_ms},
+        log::printable,
         metrics::Decision,
     },
     upstream::Progress,
@@ -228,7 +229,7 @@ impl AccessRecord {
         let at = rfc3339_ms(unix_ms(self.at));
         let target = if self.target.is_empty() { "-" } else { &self.target };
         let who = if self.reason == "ok" {
-            format!("{}  {}", "ok", self.principal().unwrap_or("-"))
+            format!("ok  {}", printable(&self.principal().unwrap_or("-")))
         } else {
             self.reason.to_owned()
         };

@@ -11,8 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Addresses remembered at once. Beyond it the oldest window is forgotten: an attacker with that many
-/// addresses is not slowed by counting them.
+/// Addresses remembered at once. Beyond it new ones are not counted until old windows have passed: an
+/// attacker with that many addresses is not slowed by counting them, and frees nobody.
 const ADDRESSES_MAX: usize = 65_536;
 
 /// The window that is counted in.
@@ -22,7 +22,17 @@ const WINDOW: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub struct Guesses {
     addresses: AtomicUsize,
-    counts: Mutex<HashMap<IpAddr, (Instant, u32)>>,
+    counts: Mutex<HashMap<IpAddr, Count>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    since: Instant,
+    unknown: u32,
+    /// For whom the address said it speaks, when it may be a proxy that nobody declared.
+    claim: Option<u64>,
+    /// It spoke for more than one: counting it would shut out everybody behind it.
+    shared: bool,
 }
 
 impl Guesses {
@@ -32,26 +42,40 @@ impl Guesses {
             return false;
         }
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.get(&network(ip)).is_some_and(|(since, count)| {
-            now.saturating_duration_since(*since) < WINDOW && *count >= limit
-        })
+        counts
+            .get(&network(ip))
+            .is_some_and(|count| count.is_current(now) && !count.shared && count.unknown >= limit)
     }
 
-    /// Counts one unknown token.
-    pub fn count(&self, ip: IpAddr, now: Instant) {
+    /// Counts one unknown token. `claim` is a hash of whom a peer in a private network says it speaks for.
+    /// Returns whether this is the moment it turned out to speak for several.
+    pub fn count(&self, ip: IpAddr, claim: Option<u64>, now: Instant) -> bool {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.len() >= ADDRESSES_MAX {
-            counts.retain(|_, (since, _)| now.saturating_duration_since(*since) < WINDOW);
-            if counts.len() >= ADDRESSES_MAX {
-                counts.clear();
+        let ip = network(ip);
+        if counts.len() >= ADDRESSES_MAX && !counts.contains_key(&ip) {
+            // Windows end together or not at all: once in a while is enough, and cheap on average.
+            if counts.values().next().is_some_and(|count| count.is_current(now)) {
+                return false;
             }
+            counts.retain(|_, count| count.is_current(now));
         }
-        let entry = counts.entry(network(ip)).or_insert((now, 0));
-        if now.saturating_duration_since(entry.0) >= WINDOW {
-            *entry = (now, 0);
+        let fresh = Count { since: now, unknown: 0, claim, shared: false };
+        let count = counts.entry(ip).or_insert(fresh);
+        if !count.is_current(now) {
+            *count = Count { shared: count.shared && claim.is_some(), ..fresh };
         }
-        entry.1 = entry.1.saturating_add(1);
+        count.unknown = count.unknown.saturating_add(1);
+        let differs = matches!((count.claim, claim), (Some(first), Some(now)) if first != now);
+        let newly_shared = differs && !count.shared;
+        count.shared |= differs;
         self.addresses.store(counts.len(), Relaxed);
+        newly_shared
+    }
+}
+
+impl Count {
+    fn is_current(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) < WINDOW
     }
 }
 
@@ -74,11 +98,24 @@ mod tests {
             ("2001:db8::1".parse().unwrap(), "2001:db8:0:1::1".parse().unwrap());
         for _ in 0..3 {
             assert!(!guesses.exhausted(guesser, 3, now));
-            guesses.count(guesser, now);
+            guesses.count(guesser, None, now);
         }
         assert!(guesses.exhausted(guesser, 3, now));
         assert!(guesses.exhausted("2001:db8::2".parse().unwrap(), 3, now), "the same /64");
         assert!(!guesses.exhausted(other, 3, now));
         assert!(!guesses.exhausted(guesser, 3, now + WINDOW));
+    }
+
+    #[test]
+    fn one_claim_lifts_nothing_and_an_undeclared_proxy_is_not_shut_out() {
+        let (guesses, now) = (Guesses::default(), Instant::now());
+        let (guesser, proxy): (IpAddr, IpAddr) =
+            ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        for turn in 0..3 {
+            assert!(!guesses.count(guesser, Some(7), now));
+            assert_eq!(guesses.count(proxy, Some(turn), now), turn == 1, "told once");
+        }
+        assert!(guesses.exhausted(guesser, 3, now));
+        assert!(!guesses.exhausted(proxy, 3, now));
     }
 }

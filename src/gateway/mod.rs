@@ -14,7 +14,13 @@ mod reject;
 mod state;
 mod trailers;
 
-use std::{convert::Infallible, rc::Rc, sync::atomic::Ordering::Relaxed, time::Instant};
+use std::{
+    convert::Infallible,
+    hash::{BuildHasher as _, RandomState},
+    rc::Rc,
+    sync::LazyLock,
+    time::Instant,
+};
 
 use http::{
     HeaderValue, Request, Response, Version,
@@ -50,6 +56,9 @@ use crate::{
     tick,
     upstream::RequestBody,
 };
+
+/// Hashes claims, under a key that nobody outside knows.
+static CLAIMS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// Answers one request: forwards it with a permit, or refuses it. Dropping the future (the client went
 /// away) closes the backend connection that it used and writes the record.
@@ -170,7 +179,6 @@ async fn identify(
         Credential::Client { .. } => return Err(Refusal::ClientCredentials),
     };
     let limited = client.filter(|_| state.config.tokens.foreign.is_some());
-    let limited = limited.filter(|_| !hides_clients(gate, state, request, peer));
     let limit = state.config.limits.unknown_tokens;
     if limited.is_some_and(|ip| gate.shared.guesses.exhausted(ip, limit, tick::now())) {
         return Err(Refusal::TooManyUnknown);
@@ -183,25 +191,25 @@ async fn identify(
         Err(unresolved) => {
             record.not_identified();
             if let (Some(ip), Unresolved::Unknown) = (limited, &unresolved) {
-                gate.shared.guesses.count(ip, tick::now());
+                let claim = claim(state, request, peer);
+                if gate.shared.guesses.count(ip, claim, tick::now()) {
+                    let message = "a peer speaks for several clients and [trust] does not name it";
+                    let effect = "guesses from there are not counted";
+                    event(Level::Warn, message, &[("peer", &peer.text()), ("effect", &effect)]);
+                }
             }
             Err(unresolved.into())
         }
     }
 }
 
-/// Whether the peer is a proxy that nobody declared: it stands in a private network and says whom it
-/// speaks for, and `[trust]` is empty. Counting its address would shut out everybody behind it.
-fn hides_clients(gate: &Gate, state: &State, request: &Canonical, peer: &Peer) -> bool {
-    let hides = state.config.trust.is_empty()
-        && peer.is_private()
-        && request.fields.contains_key("x-forwarded-for");
-    if hides && !gate.shared.undeclared_proxy.swap(true, Relaxed) {
-        let message =
-            "a peer speaks for others and [trust] does not name it; not throttling by address";
-        event(Level::Warn, message, &[("peer", &peer.text())]);
-    }
-    hides
+/// Whom a peer in a private network says it speaks for, where `[trust]` names nobody: it may be a proxy
+/// that was not declared. A hash, compared and never believed.
+fn claim(state: &State, request: &Canonical, peer: &Peer) -> Option<u64> {
+    let undeclared = state.config.trust.is_empty() && peer.is_private();
+    let lines = request.fields.get_all("x-forwarded-for").iter();
+    let lines: Vec<&HeaderValue> = lines.filter(|_| undeclared).collect();
+    (!lines.is_empty()).then(|| CLAIMS.hash_one(&lines))
 }
 
 /// The canonical target for the log, credentials cut.

@@ -63,16 +63,18 @@ impl Peer {
     }
 
     fn new(ip: Option<IpAddr>, text: String) -> Self {
-        let node = match ip {
-            Some(IpAddr::V6(_)) => format!("\"[{text}]\""),
-            Some(IpAddr::V4(_)) => text.clone(),
-            None => "unknown".to_owned(), // RFC 7239 6.2
-        };
         let visible = |text: &str| {
             HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
         };
         let asked = RefCell::default();
-        Self { ip, field: visible(&text), forwarded: visible(&node), text, asked, over_tls: false }
+        Self {
+            ip,
+            field: visible(&text),
+            forwarded: visible(&node(ip)),
+            text,
+            asked,
+            over_tls: false,
+        }
     }
 
     /// The values for `authority`, which is canonical.
@@ -107,16 +109,14 @@ impl Peer {
         &self.text
     }
 
-    /// Whether the peer stands in a private network: where proxies stand, and where nobody who
-    /// guesses from outside comes from directly.
+    /// Whether the peer stands in a private network: where proxies stand. The machine itself is none: a
+    /// proxy there is one that whoever configures us can name.
     #[must_use]
     pub fn is_private(&self) -> bool {
         match self.ip {
-            None => true,
-            Some(IpAddr::V4(ip)) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
-            Some(IpAddr::V6(ip)) => {
-                ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
-            }
+            None => false,
+            Some(IpAddr::V4(ip)) => ip.is_private(),
+            Some(IpAddr::V6(ip)) => ip.is_unique_local(),
         }
     }
 
@@ -161,7 +161,6 @@ pub(super) struct Route {
     hops: Vec<IpAddr>,
     proto: Option<HeaderValue>,
     host: Option<HeaderValue>,
-    forwarded: Option<HeaderValue>,
 }
 
 impl Route {
@@ -171,21 +170,22 @@ impl Route {
         if trust.is_empty() || !trusted(peer.ip, trust) {
             return Self::default();
         }
-        let hops = fields
+        // From our side, as far as it can be read: what a client wrote in front ends the walk, and
+        // hides nobody behind it.
+        let lines: Vec<&[u8]> = fields
             .get_all(X_FORWARDED_FOR)
             .iter()
             .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-            .map(|hop| std::str::from_utf8(hop).ok().and_then(|hop| hop.trim().parse().ok()))
-            .collect::<Option<Vec<IpAddr>>>()
-            .filter(|hops| hops.len() <= HOPS_MAX)
-            .unwrap_or_default();
+            .collect();
+        let mut hops: Vec<IpAddr> =
+            lines.iter().rev().map_while(|hop| read_hop(hop)).take(HOPS_MAX).collect();
+        hops.reverse();
         let proto = single(fields, &X_FORWARDED_PROTO)
             .filter(|proto| proto.as_bytes() == b"http" || proto.as_bytes() == b"https");
         Self {
-            hops: hops.into_iter().map(|hop| hop.to_canonical()).collect(),
+            hops,
             proto: proto.cloned(),
             host: single(fields, &X_FORWARDED_HOST).filter(|host| is_host(host)).cloned(),
-            forwarded: single(fields, &FORWARDED).cloned(),
         }
     }
 
@@ -223,11 +223,34 @@ impl Route {
         HeaderValue::try_from(list).unwrap_or_else(|_| peer.field.clone())
     }
 
-    /// One element per hop, ours last.
+    /// One element per hop, ours last. Built from the hops alone: a proxy that speaks `X-Forwarded-For`
+    /// passes on whatever `Forwarded` its client wrote.
     fn forwarded(&self, asked: &Asked) -> HeaderValue {
-        let Some(before) = &self.forwarded else { return asked.forwarded.clone() };
-        let value = [before.as_bytes(), asked.forwarded.as_bytes()].join(&b", "[..]);
+        if self.hops.is_empty() {
+            return asked.forwarded.clone();
+        }
+        let mut value: Vec<u8> = Vec::new();
+        for hop in &self.hops {
+            value.extend_from_slice(format!("for={}, ", node(Some(*hop))).as_bytes());
+        }
+        value.extend_from_slice(asked.forwarded.as_bytes());
         HeaderValue::try_from(value).unwrap_or_else(|_| asked.forwarded.clone())
+    }
+}
+
+/// One hop of `X-Forwarded-For`; some proxies write the port too.
+fn read_hop(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?.trim();
+    let ip = text.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()));
+    ip.map(|ip: IpAddr| ip.to_canonical())
+}
+
+/// RFC 7239 6: how a node is written in `Forwarded`.
+fn node(ip: Option<IpAddr>) -> String {
+    match ip {
+        Some(IpAddr::V6(ip)) => format!("\"[{ip}]\""),
+        Some(IpAddr::V4(ip)) => ip.to_string(),
+        None => "unknown".to_owned(),
     }
 }
 
@@ -303,6 +326,28 @@ mod tests {
         route.rebuild(&mut fields, &peer, &peer.asked("shop.example"));
         assert_eq!(fields["x-forwarded-for"], "198.51.100.1, 203.0.113.7, 10.0.0.8, 10.0.0.9");
         assert_eq!(fields["x-forwarded-proto"], "https");
+        assert_eq!(
+            fields["forwarded"],
+            "for=198.51.100.1, for=203.0.113.7, for=10.0.0.8, for=10.0.0.9;host=\"shop.example\";\
+             proto=http"
+        );
+    }
+
+    #[test]
+    fn what_a_client_wrote_before_its_proxy_hides_nobody() {
+        let trust = [network("10.0.0.0", 8)];
+        let peer = Peer::tcp("10.0.0.9:1".parse().unwrap());
+        for (written, client) in [
+            ("x, 203.0.113.7", "203.0.113.7"),
+            ("10.0.0.1, 203.0.113.7:4711", "203.0.113.7"),
+            ("\"evil\", 203.0.113.7, 10.0.0.8", "203.0.113.7"),
+            ("203.0.113.7, [2001:db8::1]:80", "2001:db8::1"),
+        ] {
+            let route = Route::read(&fields(&[("x-forwarded-for", written)]), &peer, &trust);
+            assert_eq!(route.client(&trust), Some(client.parse().unwrap()), "{written}");
+        }
+        let broken = fields(&[("x-forwarded-for", "203.0.113.7, x")]);
+        assert_eq!(Route::read(&broken, &peer, &trust).client(&trust), None);
     }
 
     #[test]

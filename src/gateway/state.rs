@@ -25,8 +25,11 @@ use crate::{
     },
     config::{self, AccessLog, Config, Server},
     request::{RequestPolicy, path::CanonicalPath},
-    store::{Store, StoreOrigin},
-    telemetry::{log::AccessSink, metrics::WorkerMetrics},
+    store::{LinkEvent, Store, StoreOrigin},
+    telemetry::{
+        log::{AccessSink, Level, event},
+        metrics::WorkerMetrics,
+    },
     upstream::Upstream,
 };
 
@@ -47,8 +50,28 @@ impl Generation {
     /// asked for again. Call it on the runtime that is to own the connection.
     #[must_use]
     pub fn attach(&self) -> Store {
-        let near = self.near.clone();
-        self.origin.attach(move |_| near.fences().next_epoch())
+        let fences = self.near.shared_fences();
+        self.origin.attach(move |_| fences.next_epoch())
+    }
+
+    /// The same for the control thread, which tells the operator what becomes of the store.
+    #[must_use]
+    pub fn attach_aloud(&self) -> Store {
+        let fences = self.near.shared_fences();
+        self.origin.attach(move |event| {
+            fences.next_epoch();
+            tell(&event);
+        })
+    }
+}
+
+fn tell(link: &LinkEvent) {
+    match link {
+        LinkEvent::Up { facts } => event(Level::Info, "the store is connected", &[("is", facts)]),
+        LinkEvent::Lost { cause } => {
+            let effect = "public routes work; others are 503 until it is back";
+            event(Level::Warn, "the store is lost", &[("error", cause), ("effect", &effect)]);
+        }
     }
 }
 
@@ -58,8 +81,6 @@ pub struct Shared {
     pub current: Arc<ArcSwap<Generation>>,
     /// Set at SIGTERM: answers close their connections.
     pub draining: AtomicBool,
-    /// A proxy that `[trust]` does not name has been reported.
-    pub undeclared_proxy: AtomicBool,
     /// Unknown tokens per address.
     pub guesses: Guesses,
     /// How many workers share pools and connections.
@@ -138,12 +159,16 @@ impl Gate {
         self.shared.draining.load(Relaxed)
     }
 
-    /// The work of each tick: old pool connections, buffered access lines, a new generation.
-    pub fn tick(&self, now: std::time::Instant) {
+    /// The work of each tick: old pool connections, buffered access lines, a new generation. Returns
+    /// whether requests have had to wait for a backend's connection.
+    pub fn tick(&self, now: std::time::Instant) -> bool {
+        let mut pressed = false;
         for backend in &self.state().backends {
             backend.upstream.sweep(now);
+            pressed |= backend.upstream.was_pressed();
         }
         self.access.borrow_mut().flush();
+        pressed
     }
 }
 

@@ -43,6 +43,7 @@ refusals! {
         HeadTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE "head_too_large" "the head of the request is too large",
         ConnectionNamesField = BAD_REQUEST "connection_names_field" "Connection names a field that is not the connection's",
         ConnectionField = BAD_REQUEST "connection_field" "HTTP/2 has no connection-specific fields",
+        FieldBlank = BAD_REQUEST "field_blank" "the value of a field begins or ends with a blank",
         Expectation = EXPECTATION_FAILED "expectation" "the expectation is not known here",
         // Framing.
         TransferEncoding = BAD_REQUEST "transfer_encoding" "the transfer coding is not exactly one chunked",

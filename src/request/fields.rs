@@ -263,6 +263,14 @@ fn check_http2(fields: &HeaderMap) -> Result<bool, BadRequest> {
     {
         return Err(BadRequest::ConnectionField);
     }
+    // RFC 9113 8.2.1: malformed; HTTP/1.1 would lose the blanks on its way to the backend.
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    if fields
+        .values()
+        .any(|value| blank(value.as_bytes().first()) || blank(value.as_bytes().last()))
+    {
+        return Err(BadRequest::FieldBlank);
+    }
     Ok(trailers)
 }
 

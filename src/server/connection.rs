@@ -36,6 +36,9 @@ const BUFFER_BYTES: usize = 64 * 1024;
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
+/// What a stream of HTTP/2 may hold of an answer that the client does not take, bytes: one frame.
+const SEND_BUFFER: usize = 16 * 1024;
+
 /// Serves one connection until the peer closes it, a limit is reached, or the drain ends it.
 pub(super) async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
@@ -53,7 +56,10 @@ pub(super) async fn serve(
             let (gate, peer) = (Rc::clone(&gate), Rc::clone(&peer));
             async move {
                 let response = gateway::handle(gate, peer, request).await;
-                response.map(|response| response.map(|body| Guarded { body, _busy: busy }))
+                response.map(|response| {
+                    busy.answers();
+                    response.map(|body| Guarded { body, busy })
+                })
             }
         }
     });
@@ -96,6 +102,7 @@ fn http2_builder(limits: &Limits) -> http2::Builder<OnWorker> {
         .max_concurrent_streams(limits.streams)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(u32::try_from(limits.head.head_bytes).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(limits.resets)
         .max_local_error_reset_streams(limits.resets)
@@ -170,7 +177,7 @@ where
 /// An answer's body; the connection is busy until it is dropped.
 struct Guarded {
     body: Body,
-    _busy: Busy,
+    busy: Busy,
 }
 
 impl HttpBody for Guarded {
@@ -181,6 +188,7 @@ impl HttpBody for Guarded {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseCut>>> {
+        self.busy.answers();
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

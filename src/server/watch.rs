@@ -5,7 +5,7 @@
 //! a client that never speaks; these do.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     rc::{Rc, Weak},
     task::Waker,
     time::{Duration, Instant},
@@ -58,6 +58,9 @@ pub(super) struct Watch {
     since: Cell<Instant>,
     requests: Cell<usize>,
     stalled: Cell<Option<Instant>>,
+    /// Answers in progress over HTTP/2: when each was last asked for more. A client that opens no window
+    /// never asks, and blocks no socket.
+    answers: RefCell<Vec<Rc<Cell<Instant>>>>,
     multiplexed: Cell<bool>,
     asked: Cell<bool>,
     resting: Cell<bool>,
@@ -72,6 +75,7 @@ impl Watch {
             since: Cell::new(tick::now()),
             requests: Cell::new(0),
             stalled: Cell::new(None),
+            answers: RefCell::default(),
             multiplexed: Cell::new(false),
             asked: Cell::new(false),
             resting: Cell::new(false),
@@ -102,7 +106,7 @@ impl Watch {
         self.requests.set(self.requests.get() + 1);
         self.asked.set(true);
         self.enter(Phase::Busy);
-        Busy(Rc::clone(self))
+        Busy { watch: Rc::clone(self), asked: OnceCell::new() }
     }
 
     /// Whether the connection is idle still, for one that was told to rest. If so, it rests until bytes
@@ -153,8 +157,9 @@ impl Watch {
 
     fn expired(&self, now: Instant, limits: ConnectionLimits) -> bool {
         let age = now.saturating_duration_since(self.since.get());
-        let stalled = self.stalled.get().map(|since| now.saturating_duration_since(since));
-        stalled.is_some_and(|age| age > limits.stalled)
+        let stalls = |since| now.saturating_duration_since(since) > limits.stalled;
+        self.stalled.get().is_some_and(stalls)
+            || self.answers.borrow().iter().any(|asked| stalls(asked.get()))
             || match self.phase.get() {
                 Phase::Head => age > limits.head,
                 Phase::Idle => age > limits.keep_alive,
@@ -165,14 +170,34 @@ impl Watch {
 
 /// A request in progress.
 #[derive(Debug)]
-pub(super) struct Busy(Rc<Watch>);
+pub(super) struct Busy {
+    watch: Rc<Watch>,
+    asked: OnceCell<Rc<Cell<Instant>>>,
+}
+
+impl Busy {
+    /// The answer has begun, or was asked for more.
+    pub(super) fn answers(&self) {
+        if self.watch.multiplexed.get() {
+            let asked = self.asked.get_or_init(|| {
+                let asked = Rc::new(Cell::new(tick::now()));
+                self.watch.answers.borrow_mut().push(Rc::clone(&asked));
+                asked
+            });
+            asked.set(tick::now());
+        }
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let left = self.0.requests.get() - 1;
-        self.0.requests.set(left);
+        if let Some(asked) = self.asked.get() {
+            self.watch.answers.borrow_mut().retain(|other| !Rc::ptr_eq(asked, other));
+        }
+        let left = self.watch.requests.get() - 1;
+        self.watch.requests.set(left);
         if left == 0 {
-            self.0.enter(Phase::Idle);
+            self.watch.enter(Phase::Idle);
         }
     }
 }

@@ -39,6 +39,10 @@ use crate::{
 /// How long a client that connected in time has for its first request once nobody else may connect.
 const LATE: Duration = Duration::from_millis(500);
 
+/// While requests wait for a backend's connection, a client that takes nothing of its answer for this long
+/// loses it: half of the second that those who wait are promised.
+const STALLED_UNDER_PRESSURE: Duration = Duration::from_millis(500);
+
 /// What the workers know of each other: how many connections each serves, and how to hand one over.
 #[derive(Debug)]
 pub struct Crew {
@@ -221,12 +225,12 @@ impl Worker {
     }
 
     fn tick(&self, now: std::time::Instant) {
-        self.gate.tick(now);
+        let pressed = self.gate.tick(now);
         let limits = &self.gate.state().config.limits;
         let limits = ConnectionLimits {
             head: limits.head_time,
             keep_alive: limits.keep_alive,
-            stalled: limits.body_idle,
+            stalled: if pressed { STALLED_UNDER_PRESSURE } else { limits.body_idle },
         };
         self.watches.sweep(now, limits);
         self.gate.metrics.set_connections(self.live().load(Relaxed));

@@ -63,7 +63,7 @@ pub fn event(level: Level, message: &str, fields: &[(&str, &dyn Display)]) {
 }
 
 /// Text for a terminal: control characters could rewrite what is on the screen.
-fn printable(value: &dyn Display) -> String {
+pub(crate) fn printable(value: &dyn Display) -> String {
     value.to_string().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

@@ -7,6 +7,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
+    task::AbortHandle,
 };
 
 use super::{
@@ -22,12 +23,11 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// Largest head of an answer, bytes: twice what we accept from clients.
 pub(super) const HEAD_BYTES: usize = 64 * 1024;
 
-/// Connects within `limit`, and starts the connection's task on this worker. What it reads is under the
-/// meter that comes with it.
-pub(super) async fn connect(
-    server: &Server,
-    limit: Duration,
-) -> Result<(SendRequest<RequestBody>, Rc<Meter>), UpstreamError> {
+/// A request's way in, the task that carries it, and the meter over what it reads.
+pub(super) type Opened = (SendRequest<RequestBody>, AbortHandle, Rc<Meter>);
+
+/// Connects within `limit`, and starts the connection's task on this worker.
+pub(super) async fn connect(server: &Server, limit: Duration) -> Result<Opened, UpstreamError> {
     let opened = async {
         match server {
             Server::Tcp { host, port } => {
@@ -44,9 +44,7 @@ pub(super) async fn connect(
     }
 }
 
-async fn handshake(
-    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-) -> io::Result<(SendRequest<RequestBody>, Rc<Meter>)> {
+async fn handshake(stream: impl AsyncRead + AsyncWrite + Unpin + 'static) -> io::Result<Opened> {
     let meter = Meter::new();
     let stream = Metered::new(stream, Rc::clone(&meter));
     let (sender, connection) = http1::Builder::new()
@@ -55,7 +53,8 @@ async fn handshake(
         .handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
-    // It ends when the sender is dropped or the backend closes; its errors reach the sender.
-    tokio::task::spawn_local(async move { connection.await.ok() });
-    Ok((sender, meter))
+    // Its errors reach the sender. A backend that reads no more would keep it for ever: whoever drops
+    // the connection aborts it.
+    let task = tokio::task::spawn_local(async move { connection.await.ok() });
+    Ok((sender, task.abort_handle(), meter))
 }

@@ -18,7 +18,7 @@ use std::{
 use http::{Method, Request, Response};
 use http_body::Body as _;
 use hyper::client::conn::http1::SendRequest;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::AbortHandle};
 
 pub use request_body::{BodyFault, Progress, RequestBody};
 pub use response_body::{ResponseBody, ResponseCut};
@@ -65,6 +65,8 @@ pub struct Upstream {
     idle: RefCell<Vec<Idle>>,
     open: Rc<OpenCount>,
     next_server: Cell<usize>,
+    /// A request has had to wait for a connection.
+    pressed: Cell<bool>,
 }
 
 struct Idle {
@@ -75,8 +77,15 @@ struct Idle {
 /// An open connection to a server of the backend; dropping it closes it.
 pub(crate) struct Connection {
     sender: SendRequest<RequestBody>,
+    task: AbortHandle,
     meter: Rc<Meter>,
     _open: OpenGuard,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 #[derive(Default)]
@@ -112,6 +121,7 @@ impl Upstream {
             idle: RefCell::default(),
             open: Rc::default(),
             next_server: Cell::new(0),
+            pressed: Cell::new(false),
         })
     }
 
@@ -167,9 +177,10 @@ impl Upstream {
             }
             if self.open.open.get() < self.open_max {
                 let guard = OpenGuard::new(&self.open);
-                let (sender, meter) = self.connect().await?;
-                return Ok((Connection { sender, meter, _open: guard }, false));
+                let (sender, task, meter) = self.connect().await?;
+                return Ok((Connection { sender, task, meter, _open: guard }, false));
             }
+            self.pressed.set(true);
             let left = give_up.saturating_duration_since(tick::now());
             if tick::timeout(left, self.open.freed.notified()).await.is_none() {
                 return Err(UpstreamError::Busy);
@@ -190,7 +201,7 @@ impl Upstream {
     /// Connects to the next server in turn; where that fails, to those after it, each once. Nothing has
     /// been sent yet, so nothing can happen twice. One that does not answer at all leaves the others
     /// their share of the connect timeout.
-    async fn connect(&self) -> Result<(SendRequest<RequestBody>, Rc<Meter>), UpstreamError> {
+    async fn connect(&self) -> Result<connect::Opened, UpstreamError> {
         let turn = self.next_server.get();
         self.next_server.set(turn.wrapping_add(1));
         let servers = &self.settings.servers;
@@ -223,12 +234,19 @@ impl Upstream {
         });
     }
 
+    /// Whether a request has had to wait for a connection since this was last asked.
+    pub fn was_pressed(&self) -> bool {
+        self.pressed.replace(false)
+    }
+
     /// Connects once, to tell an operator at start whether the backend is there: any of its servers.
     ///
     /// # Errors
     /// [`UpstreamError::Connect`] or [`UpstreamError::ConnectTimedOut`].
     pub async fn probe(&self) -> Result<(), UpstreamError> {
-        self.connect().await.map(drop)
+        let (_, task, _) = self.connect().await?;
+        task.abort();
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use http::{
     header::{AUTHORIZATION, COOKIE, Entry},
 };
 
-use super::{Sources, cookie_pairs};
+use super::{CookiePair, Sources, cookie_pairs};
 use crate::request::{
     fold::folds_to,
     percent,
@@ -85,12 +85,21 @@ impl Sources {
 
     /// Cuts our cookies, keeps the bytes of all others.
     fn strip_cookies(&self, fields: &mut HeaderMap) {
-        let ours = |name: &[u8]| self.cookies.iter().any(|cookie| cookie.as_bytes() == name);
+        // Some readers split cookies on commas as well: a pair that hides one of ours goes whole.
+        let named = |name: &[u8]| self.cookies.iter().any(|cookie| cookie.as_bytes() == name);
+        let ours = |pair: &CookiePair<'_>| {
+            named(pair.name)
+                || pair.raw.split(|byte| *byte == b',').skip(1).any(|part| {
+                    let part = part.trim_ascii_start();
+                    let end = part.iter().position(|byte| *byte == b'=').unwrap_or(part.len());
+                    named(part[..end].trim_ascii_end())
+                })
+        };
         let Entry::Occupied(mut lines) = fields.entry(COOKIE) else { return };
         let mut anything = false;
         for line in lines.iter_mut() {
-            if cookie_pairs(line.as_bytes()).any(|pair| ours(pair.name)) {
-                let rest = cookie_pairs(line.as_bytes()).filter(|pair| !ours(pair.name));
+            if cookie_pairs(line.as_bytes()).any(|pair| ours(&pair)) {
+                let rest = cookie_pairs(line.as_bytes()).filter(|pair| !ours(pair));
                 let rest = rest.map(|pair| pair.raw).collect::<Vec<_>>().join(&b"; "[..]);
                 // Pieces of a valid value make a valid one; an empty line goes with the entry below.
                 *line = HeaderValue::from_bytes(&rest).unwrap_or(HeaderValue::from_static(""));
