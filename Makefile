@@ -28,7 +28,6 @@ golden:          ## rewrite the golden files (then read the diff)
 	UPDATE_GOLDEN=1 $(CARGO) test --quiet
 
 bench: bench-packages ## CPU per request beside nginx and a bare hyper passthrough
-	$(CARGO) build --release --bin tollgate
 	$(CARGO) bench --bench gateway
 
 packages:
