@@ -57,7 +57,7 @@ pub(super) async fn serve(
             async move {
                 let response = gateway::handle(gate, peer, request).await;
                 response.map(|response| {
-                    busy.answers();
+                    busy.answers(response.body().upload());
                     response.map(|body| Guarded { body, busy })
                 })
             }
@@ -79,9 +79,10 @@ pub(super) async fn serve(
             until(&watch, connection.as_mut(), |connection| connection.graceful_shutdown()).await;
         let Ended::Resting = ended else { return };
         // hyper keeps 16 KiB of buffers for each connection: an idle one has no use for them.
-        let parts = Pin::into_inner(connection).into_parts();
-        tap = parts.io.into_inner();
-        tap.unread(&parts.read_buf);
+        let http1::Parts { io, read_buf, .. } = Pin::into_inner(connection).into_parts();
+        tap = io.into_inner();
+        tap.unread(&read_buf);
+        drop(read_buf);
         let Ended::Done(Ok(())) = first(&watch, tap.speaks_again()).await else { return };
     }
 }
@@ -188,8 +189,9 @@ impl HttpBody for Guarded {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseCut>>> {
-        self.busy.answers();
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.busy.gives(polled.is_ready());
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::tick;
+use crate::{tick, upstream::Progress};
 
 /// Limits of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +51,9 @@ pub(super) enum Verdict {
 /// clicks, far below any keep-alive time.
 const REST_AFTER: Duration = Duration::from_secs(2);
 
+/// Since when an answer waits for its client; `None` while it waits for its backend.
+type Unread = Cell<Option<Instant>>;
+
 /// One connection, seen from outside its task.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -58,9 +61,11 @@ pub(super) struct Watch {
     since: Cell<Instant>,
     requests: Cell<usize>,
     stalled: Cell<Option<Instant>>,
-    /// Answers in progress over HTTP/2: when each was last asked for more. A client that opens no window
-    /// never asks, and blocks no socket.
-    answers: RefCell<Vec<Rc<Cell<Instant>>>>,
+    /// Answers in progress over HTTP/2: since when each has something that the client does not take. A
+    /// client that opens no window never asks for more, and blocks no socket.
+    answers: RefCell<Vec<Rc<Unread>>>,
+    /// The body of the last request that was answered. While somebody takes from it, what comes is body.
+    upload: RefCell<Weak<Progress>>,
     multiplexed: Cell<bool>,
     asked: Cell<bool>,
     resting: Cell<bool>,
@@ -76,6 +81,7 @@ impl Watch {
             requests: Cell::new(0),
             stalled: Cell::new(None),
             answers: RefCell::default(),
+            upload: RefCell::default(),
             multiplexed: Cell::new(false),
             asked: Cell::new(false),
             resting: Cell::new(false),
@@ -91,7 +97,7 @@ impl Watch {
 
     pub(super) fn bytes_read(&self) {
         if self.phase.get() == Phase::Idle && !self.multiplexed.get() {
-            self.enter(Phase::Head);
+            self.enter(if self.uploads() { Phase::Idle } else { Phase::Head });
         }
     }
 
@@ -106,14 +112,24 @@ impl Watch {
         self.requests.set(self.requests.get() + 1);
         self.asked.set(true);
         self.enter(Phase::Busy);
-        Busy { watch: Rc::clone(self), asked: OnceCell::new() }
+        Busy { watch: Rc::clone(self), unread: OnceCell::new() }
+    }
+
+    /// Whether the last request's body is still on its way, though its answer has gone.
+    fn uploads(&self) -> bool {
+        self.upload.borrow().strong_count() > 0
+    }
+
+    /// Between two requests, with nothing left to read or to write of the last one.
+    fn is_idle(&self) -> bool {
+        self.phase.get() == Phase::Idle && self.stalled.get().is_none() && !self.uploads()
     }
 
     /// Whether the connection is idle still, for one that was told to rest. If so, it rests until bytes
     /// come.
     pub(super) fn rests(&self) -> bool {
         self.verdict.set(Verdict::Keep);
-        self.resting.set(self.phase.get() == Phase::Idle && self.stalled.get().is_none());
+        self.resting.set(self.is_idle());
         self.resting.get()
     }
 
@@ -148,7 +164,7 @@ impl Watch {
 
     /// HTTP/2 connections have state that only their end gives up.
     fn is_tired(&self, now: Instant) -> bool {
-        self.phase.get() == Phase::Idle
+        self.is_idle()
             && !self.resting.get()
             && !self.multiplexed.get()
             && self.verdict.get() == Verdict::Keep
@@ -159,7 +175,7 @@ impl Watch {
         let age = now.saturating_duration_since(self.since.get());
         let stalls = |since| now.saturating_duration_since(since) > limits.stalled;
         self.stalled.get().is_some_and(stalls)
-            || self.answers.borrow().iter().any(|asked| stalls(asked.get()))
+            || self.answers.borrow().iter().any(|unread| unread.get().is_some_and(stalls))
             || match self.phase.get() {
                 Phase::Head => age > limits.head,
                 Phase::Idle => age > limits.keep_alive,
@@ -172,27 +188,32 @@ impl Watch {
 #[derive(Debug)]
 pub(super) struct Busy {
     watch: Rc<Watch>,
-    asked: OnceCell<Rc<Cell<Instant>>>,
+    unread: OnceCell<Rc<Unread>>,
 }
 
 impl Busy {
-    /// The answer has begun, or was asked for more.
-    pub(super) fn answers(&self) {
+    /// The answer has begun; `upload` is the body of its request.
+    pub(super) fn answers(&self, upload: Weak<Progress>) {
+        self.watch.upload.replace(upload);
         if self.watch.multiplexed.get() {
-            let asked = self.asked.get_or_init(|| {
-                let asked = Rc::new(Cell::new(tick::now()));
-                self.watch.answers.borrow_mut().push(Rc::clone(&asked));
-                asked
-            });
-            asked.set(tick::now());
+            let unread = Rc::new(Cell::new(Some(tick::now())));
+            self.watch.answers.borrow_mut().push(Rc::clone(&unread));
+            let _ = self.unread.set(unread);
+        }
+    }
+
+    /// The answer was asked for more, and gave it or not.
+    pub(super) fn gives(&self, given: bool) {
+        if let Some(unread) = self.unread.get() {
+            unread.set(given.then(tick::now));
         }
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        if let Some(asked) = self.asked.get() {
-            self.watch.answers.borrow_mut().retain(|other| !Rc::ptr_eq(asked, other));
+        if let Some(unread) = self.unread.get() {
+            self.watch.answers.borrow_mut().retain(|other| !Rc::ptr_eq(unread, other));
         }
         let left = self.watch.requests.get() - 1;
         self.watch.requests.set(left);
