@@ -3,7 +3,7 @@
 
 use std::{
     io::Write,
-    rc::Rc,
+    rc::{Rc, Weak},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -126,6 +126,11 @@ impl AccessRecord {
 
     pub(super) fn receives(&mut self, body: Option<Rc<Progress>>) {
         self.received = body;
+    }
+
+    /// The request's body, as long as somebody takes from it.
+    pub(super) fn upload(&self) -> Weak<Progress> {
+        self.received.as_ref().map_or_else(Weak::new, Rc::downgrade)
     }
 
     pub(super) fn backend_took(&mut self, took: Option<Duration>) {

@@ -3,6 +3,7 @@
 
 use std::{
     pin::Pin,
+    rc::Weak,
     task::{Context, Poll},
 };
 
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::{access::AccessRecord, trailers::Trailers};
-use crate::upstream::{ResponseBody, ResponseCut};
+use crate::upstream::{Progress, ResponseBody, ResponseCut};
 
 /// What we answer with.
 pub struct Body {
@@ -40,6 +41,12 @@ impl Body {
     #[must_use]
     pub(super) fn upstream(body: ResponseBody, trailers: Trailers) -> Self {
         Self { content: Content::Upstream(body, trailers), record: None }
+    }
+
+    /// The request's body, which may still be on its way when the answer has gone; dead when it is not.
+    #[must_use]
+    pub fn upload(&self) -> Weak<Progress> {
+        self.record.as_ref().map_or_else(Weak::new, |record| record.upload())
     }
 
     /// Hands the record over; it is finished when this body is.

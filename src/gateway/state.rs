@@ -165,7 +165,7 @@ impl Gate {
         let mut pressed = false;
         for backend in &self.state().backends {
             backend.upstream.sweep(now);
-            pressed |= backend.upstream.was_pressed();
+            pressed |= backend.upstream.is_pressed();
         }
         self.access.borrow_mut().flush();
         pressed

@@ -9,8 +9,10 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::Request;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::{
+    body::Incoming,
     rt::Executor,
     server::conn::{http1, http2},
     service::service_fn,
@@ -51,13 +53,13 @@ pub(super) async fn serve(
     let limits = gate.state().config.limits.clone();
     let service = service_fn({
         let watch = Rc::clone(&watch);
-        move |request| {
-            let busy = watch.request();
+        move |request: Request<Incoming>| {
+            let busy = watch.request(!request.body().is_end_stream());
             let (gate, peer) = (Rc::clone(&gate), Rc::clone(&peer));
             async move {
                 let response = gateway::handle(gate, peer, request).await;
                 response.map(|response| {
-                    busy.answers();
+                    busy.answers(response.body().upload());
                     response.map(|body| Guarded { body, busy })
                 })
             }
@@ -79,9 +81,10 @@ pub(super) async fn serve(
             until(&watch, connection.as_mut(), |connection| connection.graceful_shutdown()).await;
         let Ended::Resting = ended else { return };
         // hyper keeps 16 KiB of buffers for each connection: an idle one has no use for them.
-        let parts = Pin::into_inner(connection).into_parts();
-        tap = parts.io.into_inner();
-        tap.unread(&parts.read_buf);
+        let http1::Parts { io, read_buf, .. } = Pin::into_inner(connection).into_parts();
+        tap = io.into_inner();
+        tap.unread(&read_buf);
+        drop(read_buf);
         let Ended::Done(Ok(())) = first(&watch, tap.speaks_again()).await else { return };
     }
 }
@@ -188,8 +191,9 @@ impl HttpBody for Guarded {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseCut>>> {
-        self.busy.answers();
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.busy.gives(polled.is_ready());
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::tick;
+use crate::{tick, upstream::Progress};
 
 /// Limits of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +51,9 @@ pub(super) enum Verdict {
 /// clicks, far below any keep-alive time.
 const REST_AFTER: Duration = Duration::from_secs(2);
 
+/// Since when an answer waits for its client; `None` while it waits for its backend.
+type Unread = Cell<Option<Instant>>;
+
 /// One connection, seen from outside its task.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -58,11 +61,16 @@ pub(super) struct Watch {
     since: Cell<Instant>,
     requests: Cell<usize>,
     stalled: Cell<Option<Instant>>,
-    /// Answers in progress over HTTP/2: when each was last asked for more. A client that opens no window
-    /// never asks, and blocks no socket.
-    answers: RefCell<Vec<Rc<Cell<Instant>>>>,
+    /// Answers in progress over HTTP/2: since when each has something that the client does not take. A
+    /// client that opens no window never asks for more, and blocks no socket.
+    answers: RefCell<Vec<Rc<Unread>>>,
+    /// The body of the last request that was answered. While somebody takes from it, what comes is body.
+    upload: RefCell<Weak<Progress>>,
     multiplexed: Cell<bool>,
     asked: Cell<bool>,
+    /// The last request had a body. What follows on the wire may be some of it, so that nobody but the
+    /// reader who knows its framing may go on reading.
+    bodied: Cell<bool>,
     resting: Cell<bool>,
     verdict: Cell<Verdict>,
     waker: RefCell<Option<Waker>>,
@@ -76,8 +84,10 @@ impl Watch {
             requests: Cell::new(0),
             stalled: Cell::new(None),
             answers: RefCell::default(),
+            upload: RefCell::default(),
             multiplexed: Cell::new(false),
             asked: Cell::new(false),
+            bodied: Cell::new(false),
             resting: Cell::new(false),
             verdict: Cell::new(Verdict::Keep),
             waker: RefCell::new(None),
@@ -91,7 +101,7 @@ impl Watch {
 
     pub(super) fn bytes_read(&self) {
         if self.phase.get() == Phase::Idle && !self.multiplexed.get() {
-            self.enter(Phase::Head);
+            self.enter(if self.uploads() { Phase::Idle } else { Phase::Head });
         }
     }
 
@@ -102,18 +112,29 @@ impl Watch {
     }
 
     /// A request has arrived; it lasts until the guard is dropped with its answer's body.
-    pub(super) fn request(self: &Rc<Self>) -> Busy {
+    pub(super) fn request(self: &Rc<Self>, has_body: bool) -> Busy {
+        self.bodied.set(has_body);
         self.requests.set(self.requests.get() + 1);
         self.asked.set(true);
         self.enter(Phase::Busy);
-        Busy { watch: Rc::clone(self), asked: OnceCell::new() }
+        Busy { watch: Rc::clone(self), unread: OnceCell::new() }
+    }
+
+    /// Whether the last request's body is still on its way, though its answer has gone.
+    fn uploads(&self) -> bool {
+        self.upload.borrow().strong_count() > 0
+    }
+
+    /// Between two requests, with nothing that could be left to read or to write of the last one.
+    fn is_idle(&self) -> bool {
+        self.phase.get() == Phase::Idle && self.stalled.get().is_none() && !self.bodied.get()
     }
 
     /// Whether the connection is idle still, for one that was told to rest. If so, it rests until bytes
     /// come.
     pub(super) fn rests(&self) -> bool {
         self.verdict.set(Verdict::Keep);
-        self.resting.set(self.phase.get() == Phase::Idle && self.stalled.get().is_none());
+        self.resting.set(self.is_idle());
         self.resting.get()
     }
 
@@ -148,7 +169,7 @@ impl Watch {
 
     /// HTTP/2 connections have state that only their end gives up.
     fn is_tired(&self, now: Instant) -> bool {
-        self.phase.get() == Phase::Idle
+        self.is_idle()
             && !self.resting.get()
             && !self.multiplexed.get()
             && self.verdict.get() == Verdict::Keep
@@ -159,7 +180,7 @@ impl Watch {
         let age = now.saturating_duration_since(self.since.get());
         let stalls = |since| now.saturating_duration_since(since) > limits.stalled;
         self.stalled.get().is_some_and(stalls)
-            || self.answers.borrow().iter().any(|asked| stalls(asked.get()))
+            || self.answers.borrow().iter().any(|unread| unread.get().is_some_and(stalls))
             || match self.phase.get() {
                 Phase::Head => age > limits.head,
                 Phase::Idle => age > limits.keep_alive,
@@ -172,27 +193,32 @@ impl Watch {
 #[derive(Debug)]
 pub(super) struct Busy {
     watch: Rc<Watch>,
-    asked: OnceCell<Rc<Cell<Instant>>>,
+    unread: OnceCell<Rc<Unread>>,
 }
 
 impl Busy {
-    /// The answer has begun, or was asked for more.
-    pub(super) fn answers(&self) {
+    /// The answer has begun; `upload` is the body of its request.
+    pub(super) fn answers(&self, upload: Weak<Progress>) {
+        self.watch.upload.replace(upload);
         if self.watch.multiplexed.get() {
-            let asked = self.asked.get_or_init(|| {
-                let asked = Rc::new(Cell::new(tick::now()));
-                self.watch.answers.borrow_mut().push(Rc::clone(&asked));
-                asked
-            });
-            asked.set(tick::now());
+            let unread = Rc::new(Cell::new(Some(tick::now())));
+            self.watch.answers.borrow_mut().push(Rc::clone(&unread));
+            let _ = self.unread.set(unread);
+        }
+    }
+
+    /// The answer was asked for more, and gave it or not.
+    pub(super) fn gives(&self, given: bool) {
+        if let Some(unread) = self.unread.get() {
+            unread.set(given.then(tick::now));
         }
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        if let Some(asked) = self.asked.get() {
-            self.watch.answers.borrow_mut().retain(|other| !Rc::ptr_eq(asked, other));
+        if let Some(unread) = self.unread.get() {
+            self.watch.answers.borrow_mut().retain(|other| !Rc::ptr_eq(unread, other));
         }
         let left = self.watch.requests.get() - 1;
         self.watch.requests.set(left);

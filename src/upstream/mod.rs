@@ -65,8 +65,8 @@ pub struct Upstream {
     idle: RefCell<Vec<Idle>>,
     open: Rc<OpenCount>,
     next_server: Cell<usize>,
-    /// A request has had to wait for a connection.
-    pressed: Cell<bool>,
+    /// Requests that wait for a connection.
+    waiting: Cell<usize>,
 }
 
 struct Idle {
@@ -111,6 +111,22 @@ impl Drop for OpenGuard {
     }
 }
 
+/// Counts one waiting request for as long as it waits.
+struct Waits<'a>(&'a Cell<usize>);
+
+impl<'a> Waits<'a> {
+    fn new(count: &'a Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
 impl Upstream {
     /// A pool for `settings`, of which this worker is one of `workers` sharing `pool.max`.
     #[must_use]
@@ -121,7 +137,7 @@ impl Upstream {
             idle: RefCell::default(),
             open: Rc::default(),
             next_server: Cell::new(0),
-            pressed: Cell::new(false),
+            waiting: Cell::new(0),
         })
     }
 
@@ -180,7 +196,7 @@ impl Upstream {
                 let (sender, task, meter) = self.connect().await?;
                 return Ok((Connection { sender, task, meter, _open: guard }, false));
             }
-            self.pressed.set(true);
+            let _waits = Waits::new(&self.waiting);
             let left = give_up.saturating_duration_since(tick::now());
             if tick::timeout(left, self.open.freed.notified()).await.is_none() {
                 return Err(UpstreamError::Busy);
@@ -234,9 +250,10 @@ impl Upstream {
         });
     }
 
-    /// Whether a request has had to wait for a connection since this was last asked.
-    pub fn was_pressed(&self) -> bool {
-        self.pressed.replace(false)
+    /// Whether a request waits for a connection.
+    #[must_use]
+    pub fn is_pressed(&self) -> bool {
+        self.waiting.get() > 0
     }
 
     /// Connects once, to tell an operator at start whether the backend is there: any of its servers.

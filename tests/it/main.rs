@@ -6,15 +6,18 @@ mod harness;
 
 mod admin;
 mod answers;
+mod believed;
 mod cli;
 mod connections;
 mod demo;
 mod drain;
 mod durability;
 mod faults;
+mod hostile;
 mod layers;
 mod operating;
 mod reload;
+mod resting;
 mod secrecy;
 mod stores;
 mod streaming;

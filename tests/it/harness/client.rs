@@ -94,6 +94,21 @@ impl Client {
         self
     }
 
+    /// Another hold on the same connection, for a thread that only sends.
+    pub(crate) fn twin(&self) -> Self {
+        Self { reader: Reader::new(self.reader.wire.twin()) }
+    }
+
+    /// The same as `send`; `false` when the connection has ended.
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.reader.wire.write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Ends both directions.
+    pub(crate) fn end(&self) {
+        self.reader.wire.shut(Shutdown::Both);
+    }
+
     /// The next answer; panics when the connection ends before its head.
     pub(crate) fn answer(&mut self) -> Answer {
         self.try_answer(false).expect("the gateway closed without an answer")
@@ -112,6 +127,12 @@ impl Client {
     /// What comes next, up to CR LF.
     pub(crate) fn line(&mut self) -> String {
         self.reader.line().expect("the gateway closed")
+    }
+
+    /// The next `count` bytes; `None` when the connection ends before.
+    pub(crate) fn bytes(&mut self, count: usize) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.reader.exactly(count, &mut bytes).then_some(bytes)
     }
 
     /// The next answer, unless the connection ends before its head.

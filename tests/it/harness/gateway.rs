@@ -201,6 +201,13 @@ impl Gateway {
         kill_process(pid, signal).unwrap();
     }
 
+    /// Memory that the process holds, in KiB.
+    pub(crate) fn memory_kib(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Waits for the process to end.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         until("the gateway's end", || self.child.try_wait().unwrap())
