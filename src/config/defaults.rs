@@ -110,5 +110,5 @@ pub(super) const DRAIN: Duration = Duration::from_secs(25);
 /// What the strictest of the common browsers keep at most; unasked they keep five seconds.
 pub(super) const CORS_MAX_AGE: Duration = Duration::from_secs(600);
 
-/// What log collectors read.
-pub(super) const ACCESS_LOG: AccessLog = AccessLog::Json;
+/// What whoever is at the other end reads: the same choice as for events.
+pub(super) const ACCESS_LOG: AccessLog = AccessLog::Auto;

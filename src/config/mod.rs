@@ -41,8 +41,8 @@ pub(crate) use quantity::duration;
 pub use report::Report;
 pub use values::{
     AccessLog, Address, Backend, Cors, ExpiresAt, FieldAt, Foreign, ForeignRecord, HostField,
-    IdentityField, KeyPiece, Limits, ListAt, Network, Piece, RedisAddress, RedisStore, Server,
-    Store, TimeUnit, Tokens,
+    IdentityField, KeyPiece, Limits, LineForm, ListAt, Network, Piece, RedisAddress, RedisStore,
+    Server, Store, TimeUnit, Tokens,
 };
 
 use crate::{

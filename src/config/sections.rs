@@ -200,6 +200,7 @@ pub(super) fn limits(table: Table) -> Limits {
 pub(super) fn log(table: Table) -> AccessLog {
     let access = table.get("access").and_then(|value| {
         value.choice(&[
+            ("auto", AccessLog::Auto),
             ("json", AccessLog::Json),
             ("text", AccessLog::Text),
             ("off", AccessLog::Off),

@@ -306,10 +306,34 @@ pub struct Limits {
 /// `[log] access`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessLog {
+    /// Text on a terminal, where a person reads it; JSON in a pipe, where a collector does.
+    Auto,
     /// One JSON object for each request.
     Json,
     /// One readable line for each request.
     Text,
     /// None.
     Off,
+}
+
+/// How an access line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineForm {
+    /// For programs.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl AccessLog {
+    /// The form of lines on a standard output that is a terminal, or is none; `None`: no lines.
+    #[must_use]
+    pub fn form(self, terminal: bool) -> Option<LineForm> {
+        match self {
+            Self::Off => None,
+            Self::Json => Some(LineForm::Json),
+            Self::Text => Some(LineForm::Text),
+            Self::Auto => Some(if terminal { LineForm::Text } else { LineForm::Json }),
+        }
+    }
 }

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use super::{Gate, Peer, State};
 use crate::{
     auth::{hot::Caller, resolve::Level},
-    config::AccessLog,
+    config::LineForm,
     policy::Denial,
     telemetry::{
         instant::{rfc3339_ms, unix_ms},
@@ -177,10 +177,11 @@ impl Drop for AccessRecord {
         if let Some(denial) = self.waived {
             self.gate.metrics.would_deny(denial.reason());
         }
-        match self.state.config.log {
-            AccessLog::Off => (),
-            AccessLog::Json => self.gate.access.borrow_mut().line(|out| self.json(out, took)),
-            AccessLog::Text => self.gate.access.borrow_mut().line(|out| self.text(out, took)),
+        let mut sink = self.gate.access.borrow_mut();
+        match self.state.config.log.form(sink.is_terminal()) {
+            None => (),
+            Some(LineForm::Json) => sink.line(|out| self.json(out, took)),
+            Some(LineForm::Text) => sink.line(|out| self.text(out, took)),
         }
     }
 }

@@ -89,7 +89,8 @@ impl AccessWriter {
         let thread = std::thread::Builder::new()
             .name("access-log".into())
             .spawn(move || write_pieces(&receiver))?;
-        Ok((Self { thread }, AccessSink { sender, piece: Vec::new(), lines: 0, dropped }))
+        let terminal = io::stdout().is_terminal();
+        Ok((Self { thread }, AccessSink { sender, piece: Vec::new(), lines: 0, dropped, terminal }))
     }
 
     /// Waits until everything handed over is written. Drop all sinks first.
@@ -113,16 +114,24 @@ pub struct AccessSink {
     piece: Vec<u8>,
     lines: u64,
     dropped: Arc<AtomicU64>,
+    /// Standard output was a terminal when the writer started; it stays what it was.
+    terminal: bool,
 }
 
 impl Clone for AccessSink {
     fn clone(&self) -> Self {
         let (sender, dropped) = (self.sender.clone(), Arc::clone(&self.dropped));
-        Self { sender, piece: Vec::new(), lines: 0, dropped }
+        Self { sender, piece: Vec::new(), lines: 0, dropped, terminal: self.terminal }
     }
 }
 
 impl AccessSink {
+    /// Whether the lines appear on a terminal.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
     /// Adds one line, which `write` appends without its line end.
     pub fn line(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.piece);

@@ -182,6 +182,19 @@ fn access_lines_can_be_text_or_off() {
 }
 
 #[test]
+fn access_lines_are_text_where_a_person_looks_and_json_where_a_program_does() {
+    let backend = Backend::plain();
+    for (log, on_a_terminal) in [("", true), ("[log]\naccess = \"auto\"", true), ("", false)] {
+        let setup = Setup::new(&backend.url()).tables(RULES).tables(log);
+        let gate = if on_a_terminal { setup.start_on_a_terminal() } else { setup.start() };
+        assert_eq!(gate.ask(get("/status", "")).verdict(), "200");
+        let line = until("a line", || gate.out.lines().pop());
+        assert_eq!(line.contains("200  GET    /status"), on_a_terminal, "{log:?}: {line}");
+        assert_eq!(line.starts_with("{\"ts\":"), !on_a_terminal, "{log:?}: {line}");
+    }
+}
+
+#[test]
 fn a_hostile_target_cannot_write_lines_of_its_own_into_the_log() {
     let backend = Backend::plain();
     let gate = Setup::new(&backend.url()).tables(RULES).tables("[log]\naccess = \"text\"").start();

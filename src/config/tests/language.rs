@@ -6,8 +6,8 @@ use super::{now, read, read_whole, variables};
 use crate::{
     auth::credential::Source,
     config::{
-        Address, Config, KeyPiece, Network, Piece, RedisAddress, Report, Server, Store, TimeUnit,
-        check,
+        Address, Config, KeyPiece, LineForm, Network, Piece, RedisAddress, Report, Server, Store,
+        TimeUnit, check,
     },
 };
 
@@ -245,6 +245,20 @@ fn the_fence_covers_the_identity_fields_in_every_spelling() {
     let fence = config.request_policy().fence;
     assert!(fence.covers(&"x_who".parse().unwrap()));
     assert!(!fence.covers(&"x-auth-subject".parse().unwrap()));
+}
+
+#[test]
+fn the_form_of_access_lines_follows_the_terminal_unless_the_file_says_it() {
+    for (log, on_a_terminal, in_a_pipe) in [
+        ("", Some(LineForm::Text), Some(LineForm::Json)),
+        ("[log]\naccess = \"auto\"\n", Some(LineForm::Text), Some(LineForm::Json)),
+        ("[log]\naccess = \"json\"\n", Some(LineForm::Json), Some(LineForm::Json)),
+        ("[log]\naccess = \"text\"\n", Some(LineForm::Text), Some(LineForm::Text)),
+        ("[log]\naccess = \"off\"\n", None, None),
+    ] {
+        let access = good(log).log;
+        assert_eq!((access.form(true), access.form(false)), (on_a_terminal, in_a_pipe), "{log}");
+    }
 }
 
 #[test]

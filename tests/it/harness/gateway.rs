@@ -3,14 +3,19 @@
 use std::{
     collections::HashMap,
     ffi::OsString,
+    fs::File,
     io::{BufRead as _, BufReader, Read, Write as _},
     net::SocketAddr,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt},
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -83,8 +88,18 @@ impl Setup {
         self.start_from(config)
     }
 
+    /// The same, with its access lines on a terminal.
+    pub(crate) fn start_on_a_terminal(self) -> Gateway {
+        let config = self.folder.path().join("tollgate.toml");
+        self.start_writing(config, terminal())
+    }
+
     /// The same, with the file somewhere else.
     pub(crate) fn start_from(self, config: PathBuf) -> Gateway {
+        self.start_writing(config, pipe())
+    }
+
+    fn start_writing(self, config: PathBuf, output: Output) -> Gateway {
         std::fs::write(&config, self.text()).unwrap();
         let stored = self.top.iter().any(|(_, value)| value.contains("file:tollgate.redb"));
         let tokens = if stored {
@@ -92,7 +107,7 @@ impl Setup {
         } else {
             HashMap::new()
         };
-        Gateway::run(self.folder, config, tokens)
+        Gateway::run(self.folder, config, tokens, output)
     }
 }
 
@@ -114,8 +129,13 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    fn run(folder: TempDir, config: PathBuf, tokens: HashMap<&'static str, Token>) -> Self {
-        let (child, out, err) = spawn(&config);
+    fn run(
+        folder: TempDir,
+        config: PathBuf,
+        tokens: HashMap<&'static str, Token>,
+        output: Output,
+    ) -> Self {
+        let (child, out, err) = spawn(&config, output);
         let mut gateway = Self {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -132,7 +152,7 @@ impl Gateway {
 
     /// Serves a file that somebody else has written into `folder`.
     pub(crate) fn serve(folder: TempDir, config: PathBuf) -> Self {
-        Self::run(folder, config, HashMap::new())
+        Self::run(folder, config, HashMap::new(), pipe())
     }
 
     /// Reads the start's `listening` event: ports were chosen by the kernel.
@@ -151,7 +171,7 @@ impl Gateway {
 
     /// Starts again on the same configuration, after the process has ended.
     pub(crate) fn start_again(&mut self) {
-        (self.child, self.out, self.err) = spawn(&self.config);
+        (self.child, self.out, self.err) = spawn(&self.config, pipe());
         self.learn_addresses();
     }
 
@@ -245,15 +265,32 @@ impl Drop for Gateway {
     }
 }
 
-fn spawn(config: &Path) -> (Child, Log, Log) {
+/// A standard output: where it is read, and what the process gets.
+type Output = (OwnedFd, OwnedFd);
+
+fn pipe() -> Output {
+    let (read, written) = std::io::pipe().unwrap();
+    (read.into(), written.into())
+}
+
+/// A pseudo-terminal, nobody's controlling one.
+fn terminal() -> Output {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let read = openpt(flags).unwrap();
+    unlockpt(&read).unwrap();
+    let written = ioctl_tiocgptpeer(&read, flags).unwrap();
+    (read, written)
+}
+
+fn spawn(config: &Path, (read, written): Output) -> (Child, Log, Log) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
         .args(arguments(config))
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
+        .stdout(written)
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let out = Log::follow(child.stdout.take().unwrap());
+    let out = Log::follow(File::from(read));
     let err = Log::follow(child.stderr.take().unwrap());
     (child, out, err)
 }
