@@ -1,11 +1,11 @@
 //! What a client, or somebody behind it, writes in the hope that a reader believes it: forwarding fields,
-//! cookies, blanks, names with line breaks. And what an operator must be told, and told once.
+//! cookies, blanks, names with line breaks, roles, other methods. And what an operator must be told, and told once.
 
 use std::time::{Duration, Instant};
 
 use super::harness::{
     backend::Backend,
-    client::{bearer, get},
+    client::{bearer, get, request},
     frames::Frames,
     free_port,
     gateway::{Setup, refused},
@@ -18,6 +18,7 @@ const RULES: &str = r#"
 "GET /status"     = "public"
 "GET /catalog/**" = "guest"
 "*   /orders/**"  = "authenticated"
+"*   /admin/**"   = "role:admin"
 "#;
 
 /// Over tokens that another service keeps as `t:{token}`.
@@ -50,6 +51,109 @@ fn a_guesser_is_slowed_whatever_it_says_of_others() {
         }
         assert_eq!(ask(10), "429 too_many_unknown_tokens", "{said:?}");
     }
+}
+
+#[test]
+fn rules_see_no_query_and_no_field_of_a_client() {
+    let backend = Backend::plain();
+    let gate = Setup::new(&backend.url()).tables(RULES).start();
+    let ann = gate.bearer("ann");
+    // 30
+    for target in ["/admin?/status", "/admin/?x=/status", "/admin?#/status", "/admin?a=1?/status"] {
+        assert_eq!(gate.ask(get(target, "")).verdict(), "401 unauthenticated", "{target}");
+        assert_eq!(gate.ask(get(target, &ann)).verdict(), "403 role_missing", "{target}");
+    }
+    assert_eq!(gate.ask(get("/nowhere?/status", "")).verdict(), "403 no_rule");
+    // 64
+    for fields in [
+        "X-Role: admin\r\n",
+        "X-Role: user, admin\r\n",
+        "X-Role: user\r\nX-Role: admin\r\n",
+        "X-Auth-Roles: admin\r\n",
+        "X-Auth-Roles: user, admin\r\nX_Auth_Roles: admin\r\n",
+        "X-Auth-Subject: root\r\nX-Forwarded-User: root\r\n",
+    ] {
+        assert_eq!(gate.ask(get("/admin", fields)).verdict(), "401 unauthenticated", "{fields}");
+        let both = format!("{fields}{ann}");
+        assert_eq!(gate.ask(get("/admin", &both)).verdict(), "403 role_missing", "{fields}");
+    }
+    assert!(backend.received().is_empty());
+    assert_eq!(gate.ask(get("/status?/admin", "")).verdict(), "200");
+    assert_eq!(backend.last().line(), "GET /status?/admin");
+}
+
+/// What a body holds is between the client and the backend.
+#[test]
+fn a_token_in_a_form_is_no_credential_and_is_forwarded_unread() {
+    // 38
+    let backend = Backend::plain();
+    let gate = Setup::new(&backend.url()).tables(RULES).start();
+    let form = format!("access_token={}&grant_type=password", gate.token("eve"));
+    let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let alone = gate.ask(request("POST", "/orders", kind, &form));
+    assert_eq!(alone.verdict(), "401 unauthenticated");
+    assert!(backend.received().is_empty());
+    for (method, target, who) in [
+        ("GET", "/catalog/1", None),
+        ("POST", "/orders", Some("ann")),
+        ("GET", "/orders", Some("ann")),
+    ] {
+        let credential = who.map(|who| gate.bearer(who)).unwrap_or_default();
+        let answer = gate.ask(request(method, target, &format!("{kind}{credential}"), &form));
+        assert_eq!(answer.verdict(), "200", "{method} {target}");
+        let received = backend.last();
+        assert_eq!(received.body, form.as_bytes(), "{method} {target}");
+        assert_eq!(received.field("x-auth-subject"), who, "{method} {target}");
+    }
+}
+
+#[test]
+fn who_asks_for_a_script_hears_the_same_refusal() {
+    // 40
+    let backend = Backend::plain();
+    let gate = Setup::new(&backend.url()).tables(RULES).start();
+    for accept in ["application/javascript", "text/javascript, */*"] {
+        let target = "/orders?callback=x&jsonp=y";
+        let answer = gate.ask(get(target, &format!("Accept: {accept}\r\n")));
+        assert_eq!(answer.verdict(), "401 unauthenticated");
+        assert_eq!(answer.field("content-type"), Some("application/json"));
+        assert_eq!(answer.json()["reason"], "unauthenticated");
+    }
+}
+
+#[test]
+fn what_a_token_says_of_itself_is_read_by_nobody() {
+    // 51
+    let (backend, redis) = (Backend::plain(), Redis::start());
+    let own = Setup::new(&backend.url()).tables(RULES).start();
+    let foreign = foreign(&backend, &redis, "").start();
+    for token in [
+        "eyJhbGciOiJub25lIn0.eyJzdWIiOiJyb290In0.", // no algorithm, no signature
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJyb290In0.c2lnbmVk",
+    ] {
+        for target in ["/catalog/1", "/orders"] {
+            let asked = get(target, &bearer(token));
+            assert_eq!(own.ask(&asked).verdict(), "401 token_malformed", "{token}");
+            assert_eq!(foreign.ask(&asked).verdict(), "401 token_unknown", "{token}");
+        }
+    }
+    assert!(backend.received().is_empty());
+}
+
+#[test]
+fn a_request_has_the_method_of_its_first_line() {
+    // 60
+    let backend = Backend::plain();
+    let gate = Setup::new(&backend.url()).tables(RULES).start();
+    let overrides = "X-HTTP-Method-Override: DELETE\r\nX-HTTP-Method: DELETE\r\n\
+        X-Method-Override: DELETE\r\nX_Http_Method_Override: DELETE\r\n";
+    assert_eq!(gate.ask(get("/status?_method=DELETE&a", overrides)).verdict(), "200");
+    let received = backend.last();
+    assert_eq!(received.line(), "GET /status?_method=DELETE&a");
+    let head = received.raw_head.to_ascii_lowercase();
+    assert_eq!(head.matches("delete").count(), 1, "in the query alone: {head}");
+    let deletes = request("DELETE", "/status?_method=GET", "X-HTTP-Method: GET\r\n", "");
+    assert_eq!(gate.ask(deletes).verdict(), "403 no_rule");
 }
 
 #[test]

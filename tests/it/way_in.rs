@@ -249,6 +249,14 @@ fn what_two_programs_could_read_differently_is_refused() {
         (format!("GET /status HTTP/1.1\r\n{host}X-Space : 1\r\n\r\n"),                 "400"),
         (format!("GET /status HTTP/1.1\r\n{host}X-Nul: a\0b\r\n\r\n"),                 "400"),
         (format!("GET /sta\0tus HTTP/1.1\r\n{host}\r\n"),                              "400"),
+        // 67, with the folded line, the blank and the NUL above
+        (format!("GET /status HTTP/1.1\r\n{host}: 1\r\n\r\n"),                         "400"),
+        (format!("GET /status HTTP/1.1\r\n: 1\r\n{host}\r\n"),                         "400"),
+        (format!("GET /status HTTP/1.1\r\n{host}X Name: 1\r\n\r\n"),                   "400"),
+        (format!("GET /status HTTP/1.1\r\n{host}X-Bare: a\rb\r\n\r\n"),                "400"),
+        (format!("GET /status HTTP/1.1\r\n{host}X-Bare: a\rX-Other: b\r\n\r\n"),       "400"),
+        (format!("GET /status HTTP/1.1\r\n{host}X\rBare: a\r\n\r\n"),                  "400"),
+        (format!("GET /sta\rtus HTTP/1.1\r\n{host}\r\n"),                              "400"),
         (format!("GET /status?a%zz=1 HTTP/1.1\r\n{host}\r\n"),                         "400 query_bad_name"),
     ];
     let mut rows = Rows::default();

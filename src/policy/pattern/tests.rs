@@ -174,6 +174,7 @@ fn mistakes_about_paths_are_met_with_what_to_write() {
     check_error("* /a/\\d+",        "\\d+",     regex, no_regex);
     check_error("* /(a|b)",         "(a|b)",    regex, no_regex);
     check_error("* /users/:id",     ":id",      "a capture is written in braces", "write `{id}`, or `%3A` for the character");
+    // 30
     check_error("* /a?b=c",         "a?b=c",    "a rule is about the path alone", "leave out what follows the path: rules see no query and no fragment");
     check_error("* /a b",           "a b",      "a blank inside the path", "write `%20` for a blank");
     check_error("* /café",          "café",     "a path is ASCII", "write `caf%C3%A9`");
