@@ -1,5 +1,5 @@
 # Everyday commands. `make demo` needs a Rust toolchain and nothing else; `make test` installs what the
-# tests talk to (Debian packages, with root or sudo).
+# tests talk to (Debian packages, with root or sudo); some install client libraries, into target/.
 
 SHELL := /bin/bash
 CARGO ?= cargo
@@ -10,7 +10,7 @@ DEMO_ARGS ?=
 help:            ## this list
 	@grep -E '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 18
 
-demo:            ## build and run a gateway with an echo backend, tokens and curl lines to try
+demo:            ## build and run a gateway with an echo backend, a tenant, tokens and curl lines to try
 	$(CARGO) run --quiet --bin tollgate -- demo $(DEMO_ARGS)
 
 build:           ## the release binary: target/release/tollgate
@@ -31,7 +31,7 @@ bench: bench-packages ## CPU per request beside nginx and a bare hyper passthrou
 	$(CARGO) bench --bench gateway
 
 packages:
-	@./deploy/install-packages redis-server curl
+	@./deploy/install-packages redis-server curl nodejs npm python3 python3-venv
 
 bench-packages:
 	@./deploy/install-packages redis-server nginx wrk

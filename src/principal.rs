@@ -1,12 +1,26 @@
 //! Whom a credential proved. Values only: where they come from is `auth`'s business.
 
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::permission::{PermissionSet, Spellings};
+
 /// Which kind of caller a principal is. The label is what `{principal.kind}` sends to the backend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PrincipalKind {
     /// No credential was presented and the rule lets guests in.
     Guest,
-    /// A subject that a token proved.
+    /// A subject that a token proved; without `[usergrid]` everybody is one.
     User,
+    /// A user of one application.
+    ApplicationUser,
+    /// An application's client.
+    Application,
+    /// An organization's client.
+    Organization,
+    /// Somebody who administers organizations.
+    AdminUser,
 }
 
 impl PrincipalKind {
@@ -16,6 +30,10 @@ impl PrincipalKind {
         match self {
             Self::Guest => "guest",
             Self::User => "user",
+            Self::ApplicationUser => "application_user",
+            Self::Application => "application",
+            Self::Organization => "organization",
+            Self::AdminUser => "admin_user",
         }
     }
 }
@@ -27,14 +45,37 @@ pub struct Principal {
     pub kind: PrincipalKind,
     /// The store's name for the caller, compared byte for byte by `self:{x}`. Empty for a guest.
     pub id: String,
-    /// A name for people, when the store has one.
+    /// A name for people, when the store has one. With `[usergrid]` the username, or the client's name.
     pub name: Option<String>,
     /// An e-mail address, when the store has one.
     pub email: Option<String>,
-    /// Roles held, compared by `role:x`.
+    /// Roles held, compared by `role:x`. Of an application user: its own and those of its groups,
+    /// without the `default` role that all of them hold.
     pub roles: Vec<String>,
     /// Scopes granted to the token, compared by `scope:x`.
     pub scopes: Vec<String>,
+    /// Where it belongs; only with `[usergrid]`, and then for everybody but a guest.
+    pub home: Option<Arc<Home>>,
+}
+
+/// Where a principal of `[usergrid]` belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// The one organization of a user or client, or all that an admin belongs to.
+    pub organizations: Vec<Named>,
+    /// The application of an application user or of an application's client.
+    pub application: Option<Named>,
+    /// What an application user was granted besides its roles.
+    pub permissions: PermissionSet,
+}
+
+/// An organization or application: its UUID, and its name in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Named {
+    /// Never changes, and is never used again.
+    pub id: Uuid,
+    /// Unique among its kind.
+    pub name: String,
 }
 
 impl Principal {
@@ -48,6 +89,38 @@ impl Principal {
             email: None,
             roles: Vec::new(),
             scopes: Vec::new(),
+            home: None,
         }
+    }
+
+    /// The spellings under which a path may name this caller.
+    #[must_use]
+    pub fn spellings(&self) -> Spellings<'_> {
+        Spellings { id: &self.id, name: self.name.as_deref(), email: self.email.as_deref() }
+    }
+
+    /// Whether it belongs to the organization: as one of its admins, its client, or as a user or
+    /// client of one of its applications.
+    #[must_use]
+    pub fn is_of(&self, organization: Uuid) -> bool {
+        let home = self.home.as_deref();
+        home.is_some_and(|home| home.organizations.iter().any(|one| one.id == organization))
+    }
+
+    /// Whether it may do everything in the application: an admin or the client of its organization,
+    /// or its own client.
+    #[must_use]
+    pub fn administers(&self, organization: Uuid, application: Uuid) -> bool {
+        match self.kind {
+            PrincipalKind::AdminUser | PrincipalKind::Organization => self.is_of(organization),
+            PrincipalKind::Application => self.application() == Some(application),
+            PrincipalKind::Guest | PrincipalKind::User | PrincipalKind::ApplicationUser => false,
+        }
+    }
+
+    /// The application whose user or client it is.
+    #[must_use]
+    pub fn application(&self) -> Option<Uuid> {
+        Some(self.home.as_deref()?.application.as_ref()?.id)
     }
 }

@@ -5,8 +5,9 @@
 //! to one after the other, over several rounds, so that a noisy machine disturbs all of them alike.
 //!
 //! Run it with `make bench`. By environment: `ROUNDS` (5), `SECONDS` (4, of each proxy in each round),
-//! `SCENARIO`: `hot64` (one token, no access log), `log` (JSON access lines to a file) or `public` (a
-//! route without a credential). Loopback only; every process that it starts ends with it.
+//! `SCENARIO`: `hot64` (one token, no access log), `log` (JSON access lines to a file), `public` (a
+//! route without a credential) or `tenants` (a user's token, judged by the roles of its application).
+//! Loopback only; every process that it starts ends with it.
 
 mod backend;
 mod load;
@@ -34,6 +35,8 @@ enum Scenario {
     Log,
     /// A route that needs no credential; none is sent.
     Public,
+    /// `[usergrid]`: the token of an application's user; no access log.
+    Tenants,
 }
 
 impl Scenario {
@@ -42,7 +45,8 @@ impl Scenario {
             "hot64" => Ok(Self::Hot64),
             "log" => Ok(Self::Log),
             "public" => Ok(Self::Public),
-            _ => Err(format!("SCENARIO={name}: hot64, log or public").into()),
+            "tenants" => Ok(Self::Tenants),
+            _ => Err(format!("SCENARIO={name}: hot64, log, public or tenants").into()),
         }
     }
 
@@ -51,6 +55,7 @@ impl Scenario {
             Self::Hot64 => "hot64",
             Self::Log => "log",
             Self::Public => "public",
+            Self::Tenants => "tenants",
         }
     }
 }

@@ -15,6 +15,22 @@ pub(crate) const HYPER: &str = "hyper (bare)";
 pub(crate) const NGINX: &str = "nginx";
 pub(crate) const TOLLGATE: &str = "Tollgate";
 
+const RULES: &str = r#"
+[rules]
+"GET /status"  = "public"
+"* /orders/**" = "authenticated"
+"#;
+
+/// One rule by default: the roles of the application say who may.
+const TENANTS: &str = r#"
+[usergrid.bootstrap]
+organization = "acme"
+application  = "shop"
+username     = "olga"
+email        = "olga@acme.example"
+password     = "of the bench"
+"#;
+
 /// One proxy, and how to ask it.
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
@@ -42,6 +58,7 @@ impl Peers {
         let path = match scenario {
             Scenario::Hot64 | Scenario::Log => "/orders/7",
             Scenario::Public => "/status",
+            Scenario::Tenants => "/acme/shop/orders/7",
         };
         let started_backend =
             Process::start("backend", role(&["backend", &backend.to_string()])?, backend, at)?;
@@ -53,7 +70,8 @@ impl Peers {
             Scenario::Hot64 | Scenario::Log => {
                 Some(format!("Authorization: Bearer {}", token::issue(Path::new(&file))?))
             }
-            Scenario::Public => None,
+            // A user can only be made by a gateway that runs.
+            Scenario::Public | Scenario::Tenants => None,
         };
         let (nginx, passthrough) = (free_port()?, free_port()?);
         let bare = role(&["passthrough", &passthrough.to_string(), &backend.to_string()])?;
@@ -65,6 +83,10 @@ impl Peers {
         ] {
             let process = Process::start(name, command, port, at)?;
             peers.push(Peer { name, port, path, field: field.clone(), process });
+        }
+        if scenario == Scenario::Tenants {
+            let field = format!("Authorization: Bearer {}", token::log_in(tollgate)?);
+            peers.iter_mut().for_each(|peer| peer.field = Some(field.clone()));
         }
         Ok(Self { peers, _backend: started_backend, _redis: started_redis, folder })
     }
@@ -100,7 +122,11 @@ fn write_tollgate(
 ) -> Outcome<String> {
     let access = match scenario {
         Scenario::Log => "json",
-        Scenario::Hot64 | Scenario::Public => "off",
+        Scenario::Hot64 | Scenario::Public | Scenario::Tenants => "off",
+    };
+    let rules = match scenario {
+        Scenario::Tenants => TENANTS,
+        Scenario::Hot64 | Scenario::Log | Scenario::Public => RULES,
     };
     let (health, secret) = (free_port()?, "bench".repeat(8));
     let text = format!(
@@ -110,11 +136,7 @@ health  = "127.0.0.1:{health}"
 backend = "http://127.0.0.1:{backend}"
 store   = "redis://127.0.0.1:{redis}/0"
 secret  = "{secret}"
-
-[rules]
-"GET /status"  = "public"
-"* /orders/**" = "authenticated"
-
+{rules}
 [log]
 access = "{access}"
 "#
@@ -128,7 +150,7 @@ fn start_nginx(at: &Path, port: u16, backend: u16, scenario: Scenario) -> Outcom
     let folder = at.display();
     let log = match scenario {
         Scenario::Log => format!("access_log {folder}/access.log lines buffer=32k flush=1s;"),
-        Scenario::Hot64 | Scenario::Public => "access_log off;".to_owned(),
+        Scenario::Hot64 | Scenario::Public | Scenario::Tenants => "access_log off;".to_owned(),
     };
     let text = format!(
         r#"

@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{App, AppError, banner, reload::Reloader, watch::FileWatch};
 use crate::{
+    directory::DirectoryError,
     gateway::{Generation, Shared},
     server::{
         Command, Listener,
@@ -36,6 +37,12 @@ const DRAIN_GRACE: Duration = Duration::from_millis(500);
 
 /// How often the control thread looks whether all workers live.
 const CHECK: Duration = Duration::from_millis(250);
+
+/// Longest wait for `[usergrid.bootstrap]` before we say that we listen.
+const BOOTSTRAP_WAIT: Duration = Duration::from_secs(2);
+
+/// How often the control thread looks whether a reload has brought another `secret`.
+const RESEAL_EVERY: Duration = Duration::from_secs(5);
 
 /// The control thread's own view: its connection to the store follows the generation in force.
 pub(crate) struct Control {
@@ -100,6 +107,8 @@ impl App {
         let generation = self.generation();
         let mut files = FileWatch::start(&generation.config.sources);
         Reloader::new(&mut self).reload(false, &mut files); // changed since it was read?
+        bootstrap(&control).await;
+        spawn_local(reseal(Rc::clone(&control)));
         match &self.screen {
             Some(screen) => drop(writeln!(io::stdout(), "{screen}")), // or nobody is left to read it
             None => {
@@ -194,6 +203,78 @@ impl Stop {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Makes the first tenant that `[usergrid.bootstrap]` names. A store that is not there yet is waited for
+/// a moment here, so that whoever reads that we listen finds the tenant, and then in the background.
+async fn bootstrap(control: &Rc<Control>) {
+    let (generation, _) = control.store();
+    if generation.config.usergrid.as_ref().is_none_or(|usergrid| usergrid.bootstrap.is_none()) {
+        return;
+    }
+    let control = Rc::clone(control);
+    let made = spawn_local(async move { while !try_bootstrap(&control).await {} });
+    let _ = tokio::time::timeout(BOOTSTRAP_WAIT, made).await;
+}
+
+/// Seals clients' secrets anew after a change of `secret`, now and after every reload.
+async fn reseal(control: Rc<Control>) {
+    let mut done: Option<Arc<Generation>> = None;
+    loop {
+        let (generation, store) = control.store();
+        let fresh = done.as_ref().is_none_or(|done| !Arc::ptr_eq(done, &generation));
+        // With one secret there is nothing that another has sealed.
+        let rotates = generation.config.secrets.len() > 1;
+        if let (Some(origin), true) = (&generation.directory, fresh && rotates) {
+            match origin.attach(store).reseal_clients().await {
+                Ok(resealed) => {
+                    for id in &resealed.unreadable {
+                        let message = "no configured secret opens a client's; `tollgate client rotate` gives it a new one";
+                        event(Level::Error, message, &[("client", id)]);
+                    }
+                    // Said also when there was nothing to do: an operator waits for it to drop the old one.
+                    let count = resealed.count;
+                    event(Level::Info, "client secrets are sealed anew", &[("count", &count)]);
+                    done = Some(generation);
+                }
+                Err(DirectoryError::Store(_)) => {} // asked again below
+                Err(error) => {
+                    event(
+                        Level::Error,
+                        "client secrets cannot be sealed anew",
+                        &[("error", &error)],
+                    );
+                    done = Some(generation);
+                }
+            }
+        }
+        tokio::time::sleep(RESEAL_EVERY).await;
+    }
+}
+
+/// One try; whether no other is needed.
+async fn try_bootstrap(control: &Control) -> bool {
+    let (generation, store) = control.store();
+    let usergrid = generation.config.usergrid.as_ref();
+    let wanted = usergrid.and_then(|usergrid| usergrid.bootstrap.as_ref());
+    let (Some(wanted), Some(origin)) = (wanted, &generation.directory) else { return true };
+    match origin.attach(store).bootstrap(wanted).await {
+        Ok(false) => true,
+        Ok(true) => {
+            let organization = &wanted.organization;
+            event(Level::Info, "the first organization is made", &[("name", organization)]);
+            true
+        }
+        // None of them says anything of what is wanted.
+        Err(DirectoryError::Store(_) | DirectoryError::Busy(_) | DirectoryError::Contended) => {
+            tokio::time::sleep(CHECK).await;
+            false
+        }
+        Err(error) => {
+            event(Level::Error, "[usergrid.bootstrap] cannot be made", &[("error", &error)]);
+            true
         }
     }
 }

@@ -18,8 +18,10 @@ use std::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    auth::{fences::Fences, near::NearCache, resolve::Scheme},
+    auth::{near::NearCache, resolve::Scheme},
     config::{Address, Config},
+    directory::DirectoryOrigin,
+    fences::Fences,
     gateway::{Generation, Guesses, Shared, reasons},
     server::{self, BindError, Crew, WorkerHandle},
     store::{StoreError, StoreOrigin},
@@ -89,7 +91,7 @@ impl App {
         let fingerprint = reload::fingerprint(&config.sources);
         let connections_max = connections_max(&config, descriptors);
         let origin = StoreOrigin::open(&config.store)?;
-        let generation = Generation::new(config, origin, None);
+        let generation = Generation::new(config, origin, None)?;
         let shared = Arc::new(Shared {
             current: Arc::new(ArcSwap::from_pointee(generation)),
             draining: AtomicBool::new(false),
@@ -150,11 +152,19 @@ impl App {
 impl Generation {
     /// `config` and what is shared by its workers. Identities confirmed under `before` count on where
     /// nothing that they depend on has changed.
-    pub(crate) fn new(config: Config, origin: StoreOrigin, before: Option<&Self>) -> Self {
+    ///
+    /// # Errors
+    /// When the system gives no thread or no randomness to what `[usergrid]` needs.
+    pub(crate) fn new(
+        config: Config,
+        origin: StoreOrigin,
+        before: Option<&Self>,
+    ) -> io::Result<Self> {
         let kept = before.filter(|before| {
             before.config.store == config.store
                 && before.config.tokens == config.tokens
                 && before.config.secrets == config.secrets
+                && before.config.usergrid == config.usergrid
         });
         let near = match (kept, before) {
             (Some(kept), _) => kept.near.clone(),
@@ -165,11 +175,23 @@ impl Generation {
             }
             (None, None) => NearCache::new(&config.tokens, Arc::new(Fences::new())),
         };
-        let scheme = match &config.tokens.foreign {
-            Some(layout) => Scheme::Foreign(Arc::new(layout.clone())),
-            None => Scheme::Own(Keyring::new(&config.secrets)),
+        let scheme = match (&config.tokens.foreign, &config.usergrid) {
+            (Some(layout), _) => Scheme::Foreign(Arc::new(layout.clone())),
+            (None, Some(_)) => Scheme::Tenants(Keyring::new(&config.secrets)),
+            (None, None) => Scheme::Own(Keyring::new(&config.secrets)),
         };
-        Self { config: Arc::new(config), origin, near, scheme }
+        let directory = match (&config.usergrid, kept) {
+            (None, _) => None,
+            (Some(_), Some(Self { directory: Some(directory), .. })) => Some(directory.clone()),
+            (Some(settings), _) => Some(DirectoryOrigin::new(
+                settings,
+                &config.tokens,
+                &config.secrets,
+                near.shared_fences(),
+                before.and_then(|before| before.directory.as_ref()),
+            )?),
+        };
+        Ok(Self { config: Arc::new(config), origin, near, scheme, directory })
     }
 }
 

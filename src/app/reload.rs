@@ -100,11 +100,12 @@ impl<'a> Reloader<'a> {
                 new.push(server::bind(address, self.app.shared.workers).map_err(AppError::Bind)?);
             }
         }
-        // From here on nothing can fail.
-        self.app.crew.set_connections_max(connections_max(&config, self.app.descriptors));
+        let connections = connections_max(&config, self.app.descriptors);
         let rules = config.rules.rules().len();
         let listen = config.listen.clone();
-        let next = Generation::new(config, origin, Some(before));
+        let next = Generation::new(config, origin, Some(before)).map_err(AppError::System)?;
+        // From here on nothing can fail.
+        self.app.crew.set_connections_max(connections);
         self.app.shared.current.store(Arc::new(next));
         self.move_listeners(&listen, new);
         Ok(rules)

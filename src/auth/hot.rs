@@ -14,10 +14,8 @@ use std::{
 
 use http::{HeaderName, HeaderValue};
 
-use super::{
-    fences::Fences,
-    near::{Confirmed, Identity},
-};
+use super::near::{Confirmed, Identity};
+use crate::fences::Fences;
 
 /// Places: 1.3 MiB of them a worker.
 const PLACES: usize = 16_384;
@@ -123,14 +121,14 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::principal::Principal;
+    use crate::{fences::Marks, principal::Principal};
 
     fn confirmed(fences: &Fences, id: &str) -> Confirmed {
         let principal = Principal { id: id.to_owned(), ..Principal::guest() };
         let identity = Identity { principal, issued_ms: None, expires_ms: i64::MAX };
         let (asked, mark) = (Instant::now(), fences.mark(fences.of_subject(id)));
         let fresh_until = asked + std::time::Duration::from_secs(60);
-        Confirmed { identity: Arc::new(identity), asked, fresh_until, token: mark, subject: mark }
+        Confirmed { identity: Arc::new(identity), asked, fresh_until, marks: Marks::of(mark) }
     }
 
     fn name(value: &'static str) -> Option<IdentityFields> {

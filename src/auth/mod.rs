@@ -1,7 +1,6 @@
 //! Who is asking? Extraction of credentials is pure; `near` and `resolve` ask the store.
 
 pub mod credential;
-pub mod fences;
 pub mod hot;
 pub mod near;
 pub mod resolve;

@@ -12,12 +12,10 @@ use std::{
 use moka::{Expiry, future::Cache};
 use uuid::Uuid;
 
-use super::{
-    fences::{Fence, Fences, Mark},
-    unresolved::Unresolved,
-};
+use super::unresolved::Unresolved;
 use crate::{
     config::Tokens,
+    fences::{Fence, Fences, Mark, Marks},
     principal::Principal,
     store::{Store, StoreError},
 };
@@ -52,9 +50,8 @@ pub struct Confirmed {
     pub(super) asked: Instant,
     /// Until when this may be used without asking again.
     pub(super) fresh_until: Instant,
-    pub(super) token: Mark,
-    /// Of a foreign token, which has no principal of ours: the token's again.
-    pub(super) subject: Mark,
+    /// Of the token, of its principal, and of what else was read; the token's alone for a foreign one.
+    pub(super) marks: Marks,
 }
 
 impl Confirmed {
@@ -64,7 +61,7 @@ impl Confirmed {
     }
 
     fn unrevoked(&self, fences: &Fences) -> bool {
-        fences.holds(self.token) && fences.holds(self.subject)
+        fences.hold(&self.marks)
     }
 }
 
@@ -90,8 +87,7 @@ struct EntryKey {
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
     pub(super) reason: Unresolved,
-    pub(super) token: Mark,
-    pub(super) subject: Option<Mark>,
+    pub(super) marks: Marks,
 }
 
 /// Why a question gave no identity.
@@ -227,9 +223,7 @@ impl NearCache {
     }
 
     fn still_refused(&self, refusal: &Refusal, epoch: u64) -> bool {
-        epoch == self.fences.epoch()
-            && self.fences.holds(refusal.token)
-            && refusal.subject.is_none_or(|mark| self.fences.holds(mark))
+        epoch == self.fences.epoch() && self.fences.hold(&refusal.marks)
     }
 
     /// Asks the store, or waits for whoever is asking the same already.
@@ -262,10 +256,13 @@ impl NearCache {
     /// With a grace, a refusal also moves the fences of what it was about: an older confirmation
     /// must not come back when the store goes away.
     async fn remember_refusal(&self, entry: &EntryKey, refusal: &Refusal) {
+        // What one address may not ask now says nothing of what another asks.
+        if matches!(refusal.reason, Unresolved::TooManyTries) {
+            return;
+        }
         let mut refusal = refusal.clone();
         if self.last.is_some() {
-            refusal.token = self.fences.bump_from(refusal.token);
-            refusal.subject = refusal.subject.map(|mark| self.fences.bump_from(mark));
+            refusal.marks = self.fences.bump_own(refusal.marks);
         }
         self.unknown.insert(entry.token.clone(), (refusal, entry.epoch)).await;
     }

@@ -6,6 +6,7 @@
 
 use std::{
     cell::RefCell,
+    net::IpAddr,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -15,13 +16,15 @@ use sha2::{Digest as _, Sha256};
 
 pub use super::unresolved::Unresolved;
 use super::{
-    fences::{Fences, Mark},
     hot::{Caller, HotLevel},
     near::{Confirmed, Failure, Found, Identity, NearCache, Refusal, TokenKey},
 };
 use crate::{
     config::Foreign,
+    directory::{Directory, Standing, vault::ClientId},
+    fences::{Fences, Mark, Marks},
     principal::{Principal, PrincipalKind},
+    secret::Secret,
     store::{Store, StoreError, foreign::ForeignFound},
     token::{
         keyring::{Keyring, Verified},
@@ -90,6 +93,8 @@ impl From<Failure> for Unresolved {
 pub enum Scheme {
     /// Texts that the keyring verifies, and records of ours.
     Own(Keyring),
+    /// Texts that the keyring verifies, and principals of the directory.
+    Tenants(Keyring),
     /// Texts of another service, and records in its layout.
     Foreign(Arc<Foreign>),
 }
@@ -99,6 +104,8 @@ pub struct Resolver {
     scheme: Scheme,
     near: NearCache,
     store: Store,
+    /// With [`Scheme::Tenants`].
+    directory: Option<Directory>,
     hot: RefCell<HotLevel>,
 }
 
@@ -113,7 +120,19 @@ impl Resolver {
     #[must_use]
     pub fn new(scheme: Scheme, near: NearCache, store: Store) -> Self {
         let hot = RefCell::new(HotLevel::new());
-        Self { scheme, near, store, hot }
+        Self { scheme, near, store, directory: None, hot }
+    }
+
+    /// The same, for principals of `directory`.
+    #[must_use]
+    pub fn over(self, directory: Option<Directory>) -> Self {
+        Self { directory, ..self }
+    }
+
+    /// The directory that this resolver asks.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Directory> {
+        self.directory.as_ref()
     }
 
     /// The store this resolver asks.
@@ -140,7 +159,8 @@ impl Resolver {
             Some(identity) => {
                 Ok(Resolved { identity, level: Level::Hot, store_time: Duration::ZERO })
             }
-            None => self.look_up(token, now_ms).await,
+            // Boxed: the caches' futures are large, and every request would carry room for them.
+            None => Box::pin(self.look_up(token, now_ms)).await,
         };
         outcome.and_then(|resolved| {
             let expired = resolved.identity.expires_ms <= now_ms;
@@ -161,7 +181,9 @@ impl Resolver {
         // Before the near cache is asked: what it finds was read in this epoch or a later one.
         let epoch = self.fences().epoch();
         let found = match &self.scheme {
-            Scheme::Own(keyring) => self.own(token, keyring.verify(token)?, now_ms).await,
+            Scheme::Own(keyring) | Scheme::Tenants(keyring) => {
+                self.own(token, keyring.verify(token)?, now_ms).await
+            }
             Scheme::Foreign(layout) => self.foreign(token, layout).await,
         };
         let (confirmed, level) = match found {
@@ -200,12 +222,19 @@ impl Resolver {
     /// Reads the record, then its principal: in this order a token issued between two readings is
     /// never compared with a principal older than itself.
     async fn ask_own(&self, verified: Verified, token: Mark) -> Result<Confirmed, Failure> {
-        let refused = |reason, subject| Failure::Refused(Refusal { reason, token, subject });
+        let refused = |reason, marks| Failure::Refused(Refusal { reason, marks });
         let asked = Instant::now();
         let Some(record) = self.store.token(verified.id).await? else {
-            return Err(refused(Unresolved::Unknown, None));
+            return Err(refused(Unresolved::Unknown, Marks::of(token)));
         };
+        if let Some(directory) = &self.directory {
+            let expires_ms = record.expires_ms.min(verified.expires_ms);
+            let times = (Some(record.issued_ms), expires_ms);
+            let standing = directory.holder(&record, token).await?;
+            return self.confirmed(standing, times, asked);
+        }
         let subject = self.fences().mark(self.fences().of_subject(&record.subject));
+        let marks = Marks::of(token).and(subject);
         let state = self.store.principal(&record.subject).await?;
         let wrong = match state {
             None => Some(Unresolved::PrincipalMissing),
@@ -214,15 +243,76 @@ impl Resolver {
             Some(_) => None,
         };
         match wrong {
-            Some(reason) => Err(refused(reason, Some(subject))),
+            Some(reason) => Err(refused(reason, marks)),
             None => Ok(Confirmed {
                 identity: Arc::new(identity(record, verified.expires_ms)),
                 asked,
                 fresh_until: self.near.fresh_until(asked),
-                token,
-                subject,
+                marks,
             }),
         }
+    }
+
+    /// What the directory says of a principal, as the near cache keeps it.
+    fn confirmed(
+        &self,
+        Standing { principal, marks }: Standing,
+        (issued_ms, expires_ms): (Option<i64>, i64),
+        asked: Instant,
+    ) -> Result<Confirmed, Failure> {
+        match principal {
+            Err(why) => Err(Failure::Refused(Refusal { reason: why.into(), marks })),
+            Ok(principal) => Ok(Confirmed {
+                identity: Arc::new(Identity { principal, issued_ms, expires_ms }),
+                asked,
+                fresh_until: self.near.fresh_until(asked),
+                marks,
+            }),
+        }
+    }
+
+    /// Finds out whom a client's id and secret prove.
+    ///
+    /// # Errors
+    ///
+    /// [`Unresolved`] says whether they are wrong (401) or could not be checked (503).
+    ///
+    /// Only what is not near is looked at: so many tries of it are wrong at once as there are workers,
+    /// and after too many wrong ones from `address` none is looked at, right or not.
+    pub async fn client(
+        &self,
+        id: &str,
+        secret: &Secret,
+        address: Option<IpAddr>,
+    ) -> Result<Resolved, Unresolved> {
+        let (Some(directory), Some(client)) = (&self.directory, ClientId::parse(id)) else {
+            return Err(Unresolved::ClientWrong);
+        };
+        let started = Instant::now();
+        let mut hash = Sha256::new();
+        // An id has one length: nothing can move from it to the secret.
+        hash.update(b"client\0");
+        hash.update(id);
+        hash.update(secret.expose());
+        let digest: [u8; 32] = hash.finalize().into();
+        let ask = async |mark: Mark| {
+            let asked = Instant::now();
+            if directory.is_braked(&format!("client/{id}"), address).await? {
+                let (reason, marks) = (Unresolved::TooManyTries, Marks::of(mark));
+                return Err(Failure::Refused(Refusal { reason, marks }));
+            }
+            let standing = directory.client(client, secret, mark).await?;
+            self.confirmed(standing, (None, NEVER_MS), asked)
+        };
+        let fence = self.fences().of_foreign(&digest);
+        let found = self.near.find(TokenKey::Foreign(digest), fence, ask).await?;
+        let (confirmed, level) = match found {
+            Found::Near(confirmed) => (confirmed, Level::Near),
+            Found::Asked(confirmed) => (confirmed, Level::Store),
+            Found::Grace(confirmed) => (confirmed, Level::Grace),
+        };
+        let store_time = if level == Level::Near { Duration::ZERO } else { started.elapsed() };
+        Ok(Resolved { identity: Caller::new(&confirmed.identity), level, store_time })
     }
 
     /// A token of another service: one question, and no principal of ours behind it.
@@ -239,12 +329,11 @@ impl Resolver {
                     identity: Arc::new(foreign_identity(found)),
                     asked,
                     fresh_until: self.near.fresh_until(asked),
-                    token: mark,
-                    subject: mark,
+                    marks: Marks::of(mark),
                 }),
                 None => {
                     let reason = Unresolved::Unknown;
-                    Err(Failure::Refused(Refusal { reason, token: mark, subject: None }))
+                    Err(Failure::Refused(Refusal { reason, marks: Marks::of(mark) }))
                 }
             }
         };
@@ -271,6 +360,7 @@ fn identity(record: TokenRecord, expires_ms: i64) -> Identity {
             email: record.email,
             roles: record.roles,
             scopes: record.scopes,
+            home: None,
         },
     }
 }
@@ -286,6 +376,7 @@ fn foreign_identity(found: ForeignFound) -> Identity {
             email: found.email,
             roles: found.roles,
             scopes: found.scopes,
+            home: None,
         },
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use crate::{store::StoreError, token::keyring::Unverified};
+use crate::{directory::WrongPrincipal, store::StoreError, token::keyring::Unverified};
 
 /// Why a token proves nobody. The token's text is in none of them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +30,18 @@ pub enum Unresolved {
     /// Its principal is gone.
     #[error("the token's principal does not exist")]
     PrincipalMissing,
+    /// Its principal is shut out for as long as its admins want.
+    #[error("the principal is disabled")]
+    PrincipalDisabled,
+    /// Its organization or application is shut out.
+    #[error("the principal's organization or application is disabled")]
+    TenantInactive,
+    /// No client has this id and this secret.
+    #[error("the client id or the client secret is wrong")]
+    ClientWrong,
+    /// Too many wrong secrets were tried for this client, or from this address.
+    #[error("too many wrong passwords or secrets; try again later")]
+    TooManyTries,
     /// Nobody could tell.
     #[error("the token could not be checked")]
     StoreUnavailable(#[source] Arc<StoreError>),
@@ -40,7 +52,7 @@ pub enum Unresolved {
 
 impl Unresolved {
     /// Every word of [`reason`](Self::reason), for the documentation and the metrics.
-    pub const ALL: [&'static str; 9] = [
+    pub const ALL: [&'static str; 13] = [
         "token_malformed",
         "token_forged",
         "token_expired",
@@ -48,6 +60,10 @@ impl Unresolved {
         "token_revoked",
         "principal_inactive",
         "principal_missing",
+        "principal_disabled",
+        "tenant_inactive",
+        "client_wrong",
+        "too_many_tries",
         "store_unavailable",
         "store_bad_record",
     ];
@@ -68,7 +84,11 @@ impl Unresolved {
             | Self::Unknown
             | Self::Revoked
             | Self::PrincipalInactive
-            | Self::PrincipalMissing => StatusCode::UNAUTHORIZED,
+            | Self::PrincipalMissing
+            | Self::PrincipalDisabled
+            | Self::TenantInactive
+            | Self::ClientWrong => StatusCode::UNAUTHORIZED,
+            Self::TooManyTries => StatusCode::TOO_MANY_REQUESTS,
             Self::StoreUnavailable(_) | Self::StoreBadRecord(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -83,8 +103,25 @@ impl Unresolved {
             Self::Revoked => 4,
             Self::PrincipalInactive => 5,
             Self::PrincipalMissing => 6,
-            Self::StoreUnavailable(_) => 7,
-            Self::StoreBadRecord(_) => 8,
+            Self::PrincipalDisabled => 7,
+            Self::TenantInactive => 8,
+            Self::ClientWrong => 9,
+            Self::TooManyTries => 10,
+            Self::StoreUnavailable(_) => 11,
+            Self::StoreBadRecord(_) => 12,
+        }
+    }
+}
+
+impl From<WrongPrincipal> for Unresolved {
+    fn from(why: WrongPrincipal) -> Self {
+        match why {
+            WrongPrincipal::Missing => Self::PrincipalMissing,
+            WrongPrincipal::NotActivated => Self::PrincipalInactive,
+            WrongPrincipal::Disabled => Self::PrincipalDisabled,
+            WrongPrincipal::TenantInactive => Self::TenantInactive,
+            WrongPrincipal::Revoked => Self::Revoked,
+            WrongPrincipal::Secret => Self::ClientWrong,
         }
     }
 }
@@ -115,6 +152,10 @@ mod tests {
             (Revoked,                           "token_revoked",      401),
             (PrincipalInactive,                 "principal_inactive", 401),
             (PrincipalMissing,                  "principal_missing",  401),
+            (PrincipalDisabled,                 "principal_disabled", 401),
+            (TenantInactive,                    "tenant_inactive",    401),
+            (ClientWrong,                       "client_wrong",       401),
+            (TooManyTries,                      "too_many_tries",     429),
             (StoreUnavailable(Arc::clone(&error)), "store_unavailable", 503),
             (StoreBadRecord(error),             "store_bad_record",   503),
         ];

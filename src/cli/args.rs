@@ -3,10 +3,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use uuid::Uuid;
 
-use crate::explain::Caller;
+use super::directory::{
+    AdminCommand, AppCommand, ClientCommand, OrgCommand, RoleCommand, UserCommand,
+};
+use crate::{app::admin::tenants::wire::ClientRef, explain::Caller};
 
 /// An authentication gateway for APIs that have no authentication of their own
 ///
@@ -37,6 +40,18 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     #[command(subcommand)]
     Token(TokenCommand),
+    #[command(subcommand)]
+    Org(OrgCommand),
+    #[command(subcommand)]
+    App(AppCommand),
+    #[command(subcommand)]
+    Admin(AdminCommand),
+    #[command(subcommand)]
+    User(UserCommand),
+    #[command(subcommand)]
+    Role(RoleCommand),
+    #[command(subcommand)]
+    Client(ClientCommand),
     /// Makes a new secret: 256 random bits as base64url, printed once
     ///
     /// The secret keys every token that the gateway issues: whoever has it can make tokens. Keep it in a
@@ -50,11 +65,12 @@ Examples:
     Completions(CompletionsArgs),
 }
 
-/// Shows the gateway at work, with rules, tokens and curl lines to try
+/// Shows the gateway at work, with a tenant, rules, tokens and curl lines to try
 ///
 /// Starts a gateway with an example configuration, an embedded store in a temporary folder and a backend
-/// that answers with the request it received; issues tokens, and prints curl lines with the status to
-/// expect of each. Ctrl-C ends it all and leaves nothing behind.
+/// that answers with the request it received; makes an organization with an application, an admin and
+/// users, issues tokens, and prints curl lines with the status to expect of each: logins, calls, a
+/// revocation, refusals. Ctrl-C ends it all and leaves nothing behind.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -118,7 +134,7 @@ pub(super) struct ServeArgs {
 }
 
 /// The configuration that a command is about.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(super) struct ConfigFile {
     /// The configuration file
     #[arg(long, value_name = "FILE", default_value = "tollgate.toml")]
@@ -133,6 +149,10 @@ pub(super) struct ConfigFile {
 /// Without --live it reads the configuration file alone and asks no store: a token's signature and expiry are
 /// checked, and --as says who is calling. With --live it asks the running gateway's admin listener, which
 /// also resolves the token. Nothing is sent to the backend, and no credential is printed.
+///
+/// With `usergrid`, a tenant is made of the names in the path and has the roles of a new application; --live
+/// asks the directory for its own. Its callers say where they are of:
+/// --as '{"kind":"admin_user","name":"olga","organization":"acme"}'.
 #[derive(Args)]
 #[command(override_usage = "tollgate explain [OPTIONS] [METHOD] <TARGET>")]
 #[command(after_help = "\
@@ -155,7 +175,7 @@ pub(super) struct ExplainArgs {
     #[arg(long, value_name = "HOST")]
     pub(super) host: Option<String>,
     /// Take this caller for the one whom the credential proves: an id, or JSON with id, name, email, roles,
-    /// scopes
+    /// scopes; for somebody of a tenant also kind, organization, application
     #[arg(long = "as", value_name = "PRINCIPAL", value_parser = caller)]
     pub(super) caller: Option<Caller>,
     /// Present the bearer token in this file (- is standard input)
@@ -184,8 +204,10 @@ pub(super) enum TokenCommand {
 
 /// Issues a token, and prints it once
 ///
-/// The token alone goes to standard output, everything said about it to standard error.
+/// The token alone goes to standard output, everything said about it to standard error. With tenants it
+/// belongs to a user, an admin or a client, and may what its holder may at the time of use.
 #[derive(Args)]
+#[command(group(ArgGroup::new("whose").required(true).args(["subject", "user", "admin", "client"])))]
 #[command(after_help = "\
 Examples:
   tollgate token issue --config tollgate.toml --subject ann
@@ -195,20 +217,30 @@ pub(super) struct IssueArgs {
     pub(super) file: ConfigFile,
     /// Whose it is: what self:{id} compares, and what the backend receives
     #[arg(long, value_name = "ID")]
-    pub(super) subject: String,
-    /// A name for people
+    pub(super) subject: Option<String>,
+    /// With tenants: a user of an application, by name, address or UUID
+    #[arg(long, num_args = 2, value_names = ["ORG/APP", "USER"])]
+    pub(super) user: Option<Vec<String>>,
+    /// With tenants: an admin, by name, address or UUID
     #[arg(long)]
+    pub(super) admin: Option<String>,
+    /// With tenants: the client of an organization or application
+    #[arg(long, value_name = "ORG|ORG/APP")]
+    pub(super) client: Option<ClientRef>,
+    /// A name for people
+    #[arg(long, requires = "subject")]
     pub(super) name: Option<String>,
     /// An e-mail address
-    #[arg(long)]
+    #[arg(long, requires = "subject")]
     pub(super) email: Option<String>,
     /// A role that the caller holds while using this token; may be given more than once
-    #[arg(long = "role", value_name = "ROLE")]
+    #[arg(long = "role", value_name = "ROLE", requires = "subject")]
     pub(super) roles: Vec<String>,
     /// A scope of the token; may be given more than once
-    #[arg(long = "scope", value_name = "SCOPE")]
+    #[arg(long = "scope", value_name = "SCOPE", requires = "subject")]
     pub(super) scopes: Vec<String>,
-    /// How long it lives: 90s, 1h, 30d or never; otherwise what `[tokens] ttl` says
+    /// How long it lives: 90s, 1h, 30d or never; otherwise what `[tokens] ttl` says, or with tenants what a
+    /// login would give
     #[arg(long, value_parser = ttl)]
     pub(super) ttl: Option<String>,
     /// Print JSON for scripts
@@ -257,7 +289,7 @@ pub(super) struct RevokeArgs {
     /// The id that was told when it was issued, instead of the token
     #[arg(long, value_name = "UUID", conflicts_with = "token_file")]
     pub(super) id: Option<Uuid>,
-    /// All tokens of this subject
+    /// All tokens of this subject; with tenants see `user revoke`, `admin revoke`, `client revoke`
     #[arg(long, value_name = "ID", conflicts_with_all = ["token_file", "id"])]
     pub(super) subject: Option<String>,
     /// Print JSON for scripts
@@ -286,8 +318,7 @@ fn caller(text: &str) -> Result<Caller, String> {
     if text.is_empty() {
         return Err("a caller has an id".to_owned());
     }
-    let id = text.to_owned();
-    Ok(Caller { id, name: None, email: None, roles: Vec::new(), scopes: Vec::new() })
+    Ok(Caller { id: text.to_owned(), ..Caller::default() })
 }
 
 fn ttl(text: &str) -> Result<String, String> {

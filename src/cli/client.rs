@@ -34,8 +34,8 @@ use crate::{
 const CONNECT_TIME: Duration = Duration::from_secs(2);
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
-/// Largest answer: an explanation is a few kilobytes.
-const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Largest answer: an explanation is a few kilobytes, a list of roles may have many permissions.
+const ANSWER_BYTES_MAX: usize = 1 << 24;
 
 /// A connection to an admin listener.
 pub(super) struct Client {

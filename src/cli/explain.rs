@@ -10,7 +10,7 @@ use super::{
     token::read_token,
 };
 use crate::{
-    auth::resolve::Unresolved,
+    auth::{credential::Credential, resolve::Unresolved},
     config::Config,
     explain::{Asked, Explanation, Proof, Question, render},
     secret::Secret,
@@ -79,11 +79,13 @@ fn offline(question: &Question, config: &Config) -> Result<Explanation, Failure>
     let now = SystemTime::now();
     let asked = Asked::read(question, config)
         .map_err(|error| Failure::new(Exit::Data, error.to_string()))?;
-    let proof = asked.token().map(|token| match &config.tokens.foreign {
-        Some(_) => Proof::Unseen,
-        None => signed(&Keyring::new(&config.secrets), token, unix_ms(now)),
+    let proof = asked.credential().map(|credential| match (credential, &config.tokens.foreign) {
+        (Credential::Token(token), None) => {
+            signed(&Keyring::new(&config.secrets), token, unix_ms(now))
+        }
+        (Credential::Token(_), Some(_)) | (Credential::Client { .. }, _) => Proof::Unseen,
     });
-    Ok(asked.judge(proof, now))
+    Ok(asked.judge(proof, None, now))
 }
 
 fn signed(keyring: &Keyring, token: &Secret, now_ms: i64) -> Proof {

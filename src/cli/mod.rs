@@ -4,11 +4,14 @@
 //! Never takes a secret as an argument: other users of a machine can read those.
 
 mod args;
+mod ask;
 mod check;
 mod client;
 mod demo;
+mod directory;
 mod explain;
 mod init;
+mod input;
 mod keygen;
 mod screen;
 mod serve;
@@ -86,6 +89,12 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Keygen => keygen::run(),
         Command::Token(command) => token::run(command),
+        Command::Org(command) => directory::org(command),
+        Command::App(command) => directory::app(command),
+        Command::Admin(command) => directory::admin(command),
+        Command::User(command) => directory::user(command),
+        Command::Role(command) => directory::role(command),
+        Command::Client(command) => directory::client(command),
         Command::Completions(args) => {
             completions(args.shell);
             Ok(())
@@ -144,7 +153,7 @@ impl From<Complaint> for Failure {
     fn from(complaint: Complaint) -> Self {
         let exit = match complaint.kind {
             Kind::BadInput | Kind::TooLarge => Exit::Data,
-            Kind::Foreign => Exit::Config,
+            Kind::Foreign | Kind::NoTenants => Exit::Config,
             Kind::Unavailable => Exit::Unavailable,
             Kind::Refused | Kind::Path | Kind::Method | Kind::NotJson | Kind::Fault => {
                 Exit::Software

@@ -41,7 +41,15 @@ pub(super) fn json(value: &serde_json::Value) {
 
 /// A path as a shell takes it.
 pub(super) fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
+    quoted(&path.display().to_string())
+}
+
+/// A text as a shell takes it.
+pub(super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }

@@ -5,7 +5,10 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::{Config, instant, report::plural};
-use crate::policy::{Requirement, Rule};
+use crate::policy::{
+    Requirement, Rule,
+    tenant::{OF_GUESTS, SANDBOX},
+};
 
 /// Widest left side that the others are aligned to; a longer one pushes its own line out.
 const LEFT_CHARS_MAX: usize = 48;
@@ -63,15 +66,16 @@ pub fn to_json(config: &Config) -> Value {
             })
         })
         .collect();
-    let names = |requirement: &Requirement| -> Vec<&str> {
-        let open = config.rules.sorted().filter(|rule| rule.requirement == *requirement);
+    let names = |is_it: fn(&Requirement) -> bool| -> Vec<&str> {
+        let open = config.rules.sorted().filter(|rule| is_it(&rule.requirement));
         open.map(|rule| rule.name.as_str()).collect()
     };
     json!({
         "file": config.file.display().to_string(),
         "rules": rules,
-        "public": names(&Requirement::Public),
-        "guest": names(&Requirement::Guest),
+        "public": names(|it| *it == Requirement::Public),
+        "guest": names(|it| *it == Requirement::Guest),
+        "permissions": names(Requirement::is_open_by_roles),
         "owned_fields": config.identity.iter().map(|field| field.name.as_str()).collect::<Vec<_>>(),
         "expectations": config.expectations,
         "warnings": config.warnings,
@@ -117,7 +121,9 @@ fn open_lines(config: &Config) -> Vec<String> {
         let names = open.iter().filter(|rule| rule.requirement == requirement);
         names.map(|rule| rule.name.clone()).collect()
     };
+    let by_roles = config.rules.sorted().any(|rule| rule.requirement.is_open_by_roles());
     let total = match open.len() {
+        0 if by_roles => return vec![guests_of_tenants()],
         0 => return vec!["No rule is open without a credential.".to_owned()],
         1 => "1 rule is open without a credential.".to_owned(),
         more => format!("{more} rules are open without a credential."),
@@ -131,5 +137,17 @@ fn open_lines(config: &Config) -> Vec<String> {
     if !guest.is_empty() {
         lines.push(format!("guests without a credential:  {}", guest.join(" · ")));
     }
+    if by_roles {
+        lines.push(guests_of_tenants());
+    }
     lines
+}
+
+/// How far `permissions` is open is in the store, and not in the file.
+fn guests_of_tenants() -> String {
+    let first = OF_GUESTS.join(", ");
+    format!(
+        "`permissions`: guests may what each application's role `guest` says; a new one has {first}, \
+         one called `{SANDBOX}` everything"
+    )
 }

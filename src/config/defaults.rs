@@ -7,7 +7,7 @@ use crate::{
     request::path::{Case, EmptySegments, EncodedSlash, Punctuation},
 };
 
-use super::{AccessLog, HostField};
+use super::{AccessLog, HostField, Management};
 
 /// Loopback: a gateway opens no port to others that nobody asked for.
 pub(super) const LISTEN: &str = "127.0.0.1:8080";
@@ -31,6 +31,11 @@ pub(super) const SECRET_CHARS_MIN: usize = 32;
 /// The standard field (RFC 6750 2.1), and the query parameter of its section 2.3 for links and old clients.
 pub(super) fn sources() -> Vec<Source> {
     vec![Source::Header, Source::Query("access_token".to_owned())]
+}
+
+/// With `[usergrid]`: what its clients send, the token first, then a client's id and secret.
+pub(super) fn sources_of_usergrid() -> Vec<Source> {
+    [sources(), vec![Source::Basic, Source::ClientParams]].concat()
 }
 
 /// About 100 MB at a kilobyte a record, and more callers than most gateways see in half a minute.
@@ -112,3 +117,26 @@ pub(super) const CORS_MAX_AGE: Duration = Duration::from_secs(600);
 
 /// What whoever is at the other end reads: the same choice as for events.
 pub(super) const ACCESS_LOG: AccessLog = AccessLog::Auto;
+
+/// With `[usergrid]` and without `[rules]`: what the platform itself does.
+pub(super) const USERGRID_RULE: (&str, &str) = ("* /{org}/{app}/**", "permissions");
+/// What the platform's clients expect: they are told the lifetime, and hold a short one for expired.
+pub(super) const USERGRID_DEFAULT_TTL: Duration = TOKEN_TTL;
+/// As long as the default: a longer life is for an application's owner to grant.
+pub(super) const USERGRID_MAX_TTL: Duration = TOKEN_TTL;
+/// A year, for the tokens of devices; whoever wants more lets them never expire.
+pub(super) const USERGRID_APPLICATION_TTL_MAX: Duration = Duration::from_secs(365 * 86_400);
+/// As the platform documents `ttl=0`.
+pub(super) const USERGRID_NEVER_EXPIRE: bool = true;
+/// Clients find tokens and organizations where they always did.
+pub(super) const USERGRID_MANAGEMENT: Management = Management::Public;
+/// Whoever may create organizations may fill the store: that is the operator's to open.
+pub(super) const USERGRID_REGISTRATION: bool = false;
+/// Long enough for a store to be restarted: guests see what they may see anyway.
+pub(super) const USERGRID_GUEST_GRACE: Duration = Duration::from_secs(600);
+/// Nobody mistypes a password ten times; a list of common ones has thousands.
+pub(super) const USERGRID_WRONG_PASSWORDS: u32 = 10;
+/// Several people behind one address may mistype theirs.
+pub(super) const USERGRID_WRONG_PASSWORDS_PER_ADDRESS: u32 = 20;
+/// Each takes a core and some megabytes for as long as it runs: more would starve the requests.
+pub(super) const USERGRID_HASHES: usize = 2;

@@ -6,14 +6,16 @@ use std::{ops::Range, time::SystemTime};
 use http::{Method, Request, header::HOST};
 
 use super::{
+    caller::{self, Fault},
     context::Context,
     reader::{Table, Text, Value},
     report::Mistake,
+    tenants::{self, Place},
 };
 use crate::{
-    policy::{Presented, Requirement, RuleSet, decide},
-    principal::{Principal, PrincipalKind},
-    request::{Canonical, RequestPolicy},
+    policy::{Presented, Requirement, RuleSet, Tenant, TenantRequest, decide},
+    principal::Principal,
+    request::{Canonical, RequestPolicy, path::CanonicalPath},
 };
 
 /// The host of an expectation that names none. Reserved (RFC 6761 6.4): no rule can be meant for it.
@@ -24,6 +26,8 @@ pub(super) struct Judge<'a> {
     pub(super) rules: &'a RuleSet,
     pub(super) requests: &'a RequestPolicy,
     pub(super) now: SystemTime,
+    /// Whether there is a `[usergrid]`.
+    pub(super) usergrid: bool,
 }
 
 /// A request of an expectation: `POST /orders as user eve role=buyer`.
@@ -60,12 +64,12 @@ pub(super) fn run(tables: &[Table], judge: &Judge) -> usize {
 
 /// Checks how the expectations of `tables` are written, where there are no rules to run them on.
 /// Answers how many there are.
-pub(super) fn check(tables: &[Table]) -> usize {
+pub(super) fn check(tables: &[Table], usergrid: bool) -> usize {
     let mut count = 0;
     for table in tables {
         for (key, value) in table.entries() {
             count += 1;
-            read_asked(table.cx, key);
+            read_asked(table.cx, key, usergrid);
             read_expected(value);
         }
     }
@@ -73,9 +77,12 @@ pub(super) fn check(tables: &[Table]) -> usize {
 }
 
 fn run_one(cx: &Context, key: &Text, value: &Value, judge: &Judge) {
-    let (asked, expected) = (read_asked(cx, key), read_expected(value));
+    let (asked, expected) = (read_asked(cx, key, judge.usergrid), read_expected(value));
     let (Some(asked), Some(expected)) = (asked, expected) else { return };
-    let outcome = judge.outcome(&asked);
+    let outcome = match judge.outcome(&asked) {
+        Ok(outcome) => outcome,
+        Err((message, help)) => return key.bad(cx, message, help),
+    };
     if outcome.meets(&expected.text) {
         return;
     }
@@ -132,22 +139,57 @@ impl Outcome {
 }
 
 impl Judge<'_> {
-    fn outcome(&self, asked: &Asked) -> Outcome {
+    /// What becomes of a request; or what is wrong with expecting it, and what to do instead.
+    fn outcome(&self, asked: &Asked) -> Result<Outcome, (&'static str, &'static str)> {
         let request = Request::builder()
             .method(&asked.method)
             .uri(&asked.target)
             .header(HOST, &asked.host)
             .body(());
         // hyper reads request targets with the same function, and answers the same.
-        let Ok(request) = request else { return Outcome::refused(400, "target_form") };
+        let Ok(request) = request else { return Ok(Outcome::refused(400, "target_form")) };
         let canonical = match Canonical::read(request.into_parts().0, true, false, self.requests) {
             Ok(canonical) => canonical,
-            Err(error) => return Outcome::refused(error.status().as_u16(), error.reason()),
+            Err(error) => return Ok(Outcome::refused(error.status().as_u16(), error.reason())),
         };
-        let host = canonical.authority.host();
-        let found = self.rules.find(&canonical.method, host, &canonical.path);
-        let presented = asked.principal.as_ref().map_or(Presented::Nothing, Presented::Proven);
-        let decision = decide(found.as_ref(), presented, self.now);
+        if !self.usergrid {
+            return Ok(self.judge(asked, &canonical, &canonical.path, None));
+        }
+        let caller = asked.principal.as_ref();
+        match tenants::place(&canonical.path, caller, &self.requests.paths) {
+            Place::Owned => {
+                let message = "the gateway answers this path itself, and asks no rule";
+                Err((message, "remove it: what rules say is expected here"))
+            }
+            Place::OtherForm => {
+                let message = "rules are not asked about this form of a tenant's path";
+                Err((message, "write the canonical form `/{org}/{app}/…`"))
+            }
+            Place::Outside => Ok(self.judge(asked, &canonical, &canonical.path, None)),
+            Place::Tenant(tenant, path) => Ok(self.judge(asked, &canonical, &path, Some(&tenant))),
+        }
+    }
+
+    fn judge(
+        &self,
+        asked: &Asked,
+        canonical: &Canonical,
+        path: &CanonicalPath,
+        tenant: Option<&Tenant>,
+    ) -> Outcome {
+        let found = self.rules.find(&canonical.method, canonical.authority.host(), path);
+        let rest: Vec<&str> = path.segments().skip(2).collect();
+        let caller = asked.principal.as_ref();
+        let tenant = tenant.map(|tenant| TenantRequest {
+            tenant,
+            method: &canonical.method,
+            rest: &rest,
+            subject: caller.and_then(|caller| tenants::subject(&rest, caller)),
+            // What is protected is owned.
+            protected: false,
+        });
+        let presented = caller.map_or(Presented::Nothing, Presented::Proven);
+        let decision = decide(found.as_ref(), presented, self.now, tenant.as_ref());
         let rule = found.as_ref().map(|found| {
             format!("`{} = {}` ({})", found.rule.name, found.rule.asks, found.rule.place)
         });
@@ -159,18 +201,19 @@ impl Judge<'_> {
         match decision {
             Ok(_) => Outcome { refused: None, open, rule },
             Err(denial) => {
-                let refused = Some((denial.status().as_u16(), denial.reason()));
+                let status = denial.status_told(self.usergrid);
+                let refused = Some((status.as_u16(), denial.reason()));
                 Outcome { refused, open: None, rule }
             }
         }
     }
 }
 
-fn read_asked(cx: &Context, key: &Text) -> Option<Asked> {
+fn read_asked(cx: &Context, key: &Text, usergrid: bool) -> Option<Asked> {
     if key.has_reference(cx) {
         return None;
     }
-    let asked = parse_asked(&key.text);
+    let asked = parse_asked(&key.text, usergrid);
     if let Err((at, message, hint)) = asked {
         cx.mistake(Mistake::at(key.part(cx, at), message, hint));
         return None;
@@ -178,9 +221,7 @@ fn read_asked(cx: &Context, key: &Text) -> Option<Asked> {
     asked.ok()
 }
 
-type Fault = (Range<usize>, String, &'static str);
-
-fn parse_asked(text: &str) -> Result<Asked, Fault> {
+fn parse_asked(text: &str, usergrid: bool) -> Result<Asked, Fault> {
     const SHAPE: &str = "write `GET /path`, or `GET /path as user eve role=buyer`";
     let mut words = words(text)?.into_iter();
     let end = text.len()..text.len();
@@ -195,53 +236,12 @@ fn parse_asked(text: &str) -> Result<Asked, Fault> {
     let host = if host.is_empty() { NO_HOST } else { host };
     let principal = match words.next() {
         None => None,
-        Some((_, word)) if word == "as" => read_principal(&mut words, end)?,
+        Some((_, word)) if word == "as" => caller::read(&mut words, end, usergrid)?,
         Some((at, word)) => {
             return Err((at, format!("`{word}` is not expected here"), SHAPE));
         }
     };
     Ok(Asked { method, host: host.to_owned(), target: target.to_owned(), principal })
-}
-
-/// `user eve role=buyer role='night shift' scope=read name=Eve email=eve@example.com`, or `guest`.
-fn read_principal(
-    words: &mut impl Iterator<Item = (Range<usize>, String)>,
-    end: Range<usize>,
-) -> Result<Option<Principal>, Fault> {
-    const KINDS: &str = "`as guest`, or `as user ID`";
-    let (at, kind) = words.next().ok_or((end.clone(), "as whom?".to_owned(), KINDS))?;
-    if kind == PrincipalKind::Guest.label() {
-        return match words.next() {
-            Some((at, _)) => Err((at, "a guest has neither name nor roles".to_owned(), KINDS)),
-            None => Ok(None),
-        };
-    }
-    if kind != PrincipalKind::User.label() {
-        return Err((at, format!("`{kind}` is no kind of caller"), KINDS));
-    }
-    let (at, id) = words.next().ok_or((end, "the user's id is missing".to_owned(), KINDS))?;
-    if id.contains('=') {
-        return Err((at, "the user's id is missing".to_owned(), "`as user ID role=x`"));
-    }
-    let mut principal = Principal { kind: PrincipalKind::User, id, ..Principal::guest() };
-    for (at, word) in words {
-        const ATTRIBUTES: &str = "`role=x`, `scope=y`, `name=z` and `email=e` may follow";
-        let fault = |message: String| (at.clone(), message, ATTRIBUTES);
-        let (attribute, value) =
-            word.split_once('=').ok_or_else(|| fault(format!("`{word}` is no attribute")))?;
-        if value.is_empty() {
-            return Err(fault(format!("`{attribute}` is empty")));
-        }
-        match attribute {
-            "role" => principal.roles.push(value.to_owned()),
-            "scope" => principal.scopes.push(value.to_owned()),
-            "name" if principal.name.is_none() => principal.name = Some(value.to_owned()),
-            "email" if principal.email.is_none() => principal.email = Some(value.to_owned()),
-            "name" | "email" => return Err(fault(format!("`{attribute}` stands here twice"))),
-            _ => return Err(fault(format!("`{attribute}` is nothing that a user has"))),
-        }
-    }
-    Ok(Some(principal))
 }
 
 /// The words of a text with their places; single quotes keep blanks together.
@@ -278,15 +278,16 @@ mod tests {
     #[test]
     fn an_expectation_names_a_request_and_a_caller() {
         let asked =
-            parse_asked("GET a.example/x?y=1 as user 'eve b' role='night shift' scope=s").unwrap();
+            parse_asked("GET a.example/x?y=1 as user 'eve b' role='night shift' scope=s", false)
+                .unwrap();
         assert_eq!(asked.method, Method::GET);
         assert_eq!((asked.host.as_str(), asked.target.as_str()), ("a.example", "/x?y=1"));
         let principal = asked.principal.unwrap();
         assert_eq!(principal.id, "eve b");
         assert_eq!(principal.roles, ["night shift"]);
         assert_eq!(principal.scopes, ["s"]);
-        assert!(parse_asked("GET /x as guest").unwrap().principal.is_none());
-        assert!(parse_asked("GET /x").unwrap().principal.is_none());
+        assert!(parse_asked("GET /x as guest", false).unwrap().principal.is_none());
+        assert!(parse_asked("GET /x", false).unwrap().principal.is_none());
     }
 
     #[test]
@@ -309,7 +310,7 @@ mod tests {
             ("GET /x as guest role=a",      16..22, "a guest has neither name nor roles"),
             ("GET /x as user 'eve",         15..19, "the `'` is never closed"),
         ] {
-            let (found, said, _) = parse_asked(text).unwrap_err();
+            let (found, said, _) = parse_asked(text, false).unwrap_err();
             assert_eq!((found, said.as_str()), (at, message), "{text}");
         }
     }

@@ -5,15 +5,14 @@ use std::{fs, path::Path, time::SystemTime};
 use toml::de::DeTable;
 
 use super::{
-    Address, Config, Report, Store, address,
-    backends::{self, Backends},
+    Address, Config, Report, Store, address, backends,
     context::{Context, Variables},
     defaults, expect, identity,
     include::{self, Included},
     interpolate::reason,
     reader::{Table, Text, Value},
     report::Mistake,
-    rules, sections, store, tokens, warnings,
+    rules, sections, store, tokens, usergrid, warnings,
 };
 use crate::{
     policy::RuleSet,
@@ -62,24 +61,28 @@ pub(super) fn parse(cx: &Context, path: &Path, text: String) -> Result<Config, R
 
 /// Every table. `None` only after a mistake was noted.
 fn build(cx: &Context, path: &Path, top: &Table, others: &[Table]) -> Option<Config> {
-    top.not_built("usergrid");
     let addresses = read_addresses(top);
+    let usergrid = usergrid::read(top.table("usergrid"), addresses.2.is_some());
+    // Even a faulty one is one: what is right beside it is no mistake.
+    let tenants = top.table("usergrid").is_present();
     let limits = sections::limits(top.table("limits"));
-    let paths = sections::paths(top.table("paths"), limits.head.segments);
+    let paths = sections::paths(top.table("paths"), limits.head.segments, tenants);
     let backends = backends::read(top, &paths);
     let identity = identity::read(top.table("identity"));
-    let tokens = tokens::read(top.table("tokens"), &identity);
+    let tokens = tokens::read(top.table("tokens"), &identity, tenants);
     let store = store::read(top);
     check_foreign(top, store.as_ref(), tokens.foreign.is_some());
+    check_two_kinds_of_tokens(top, tenants, tokens.foreign.is_some());
     let secrets = read_secrets(top, tokens.foreign.is_some());
     let trust = sections::trust(top.table("trust"));
-    let cors = sections::cors(top.table("cors"));
+    let cors = sections::cors(top.table("cors"), tenants);
     let log = sections::log(top.table("log"));
     let workers = top.get("workers").and_then(|value| value.integer(1..=1024));
     let ready_requires_store = read_ready(top);
     let names: Vec<_> = identity.iter().map(|field| field.name.clone()).collect();
     let requests = RequestPolicy { paths, fence: Fence::new(&names), limits: limits.head };
-    let (rules, expectations) = read_rules(cx, top, others, &requests, &backends);
+    let reading = rules::Reading { paths: &requests.paths, backends: &backends, usergrid: tenants };
+    let (rules, expectations) = read_rules(cx, top, others, &requests, &reading);
     let (rules, store) = (rules?, store?);
     let warnings = warnings::of(&rules, &backends, &store, &secrets, cx.now);
     let (listen, health, admin) = addresses;
@@ -96,6 +99,7 @@ fn build(cx: &Context, path: &Path, top: &Table, others: &[Table]) -> Option<Con
         rules,
         identity,
         tokens,
+        usergrid,
         paths,
         trust,
         cors,
@@ -112,19 +116,19 @@ fn read_rules(
     top: &Table,
     others: &[Table],
     requests: &RequestPolicy,
-    backends: &Backends,
+    reading: &rules::Reading,
 ) -> (Option<RuleSet>, usize) {
     let all = |key| -> Vec<Table> {
         std::iter::once(top).chain(others).map(|table| table.table(key)).collect()
     };
-    let rules = rules::read(&all("rules"), &requests.paths, backends);
+    let rules = rules::read(&all("rules"), reading);
     let expectations = all("expect");
     let count = match &rules {
         Some(rules) => {
-            let judge = expect::Judge { rules, requests, now: cx.now };
+            let judge = expect::Judge { rules, requests, now: cx.now, usergrid: reading.usergrid };
             expect::run(&expectations, &judge)
         }
-        None => expect::check(&expectations),
+        None => expect::check(&expectations, reading.usergrid),
     };
     (rules, count)
 }
@@ -205,6 +209,15 @@ fn check_foreign(top: &Table, store: Option<&Store>, foreign: bool) {
     match top.table("tokens").get("key") {
         Some(value) => value.bad(message, hint),
         None => top.cx.mistake(Mistake::nowhere(message).help(hint)),
+    }
+}
+
+/// The token office issues tokens of our own, and finds nobody behind another's.
+fn check_two_kinds_of_tokens(top: &Table, tenants: bool, foreign: bool) {
+    if let (true, true, Some(value)) = (tenants, foreign, top.table("tokens").get("key")) {
+        let message =
+            "another service's tokens have no tenant: they and `[usergrid]` exclude each other";
+        value.bad(message, "remove `key`, `record` and `fields`, or `[usergrid]`");
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod address;
 mod backends;
+pub(crate) mod caller;
 pub mod check;
 mod context;
 mod defaults;
@@ -25,9 +26,11 @@ mod rules;
 mod sections;
 mod source;
 mod store;
+pub(crate) mod tenants;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod usergrid;
 mod values;
 mod veil;
 mod warnings;
@@ -37,12 +40,13 @@ use std::{
     time::SystemTime,
 };
 
-pub(crate) use quantity::duration;
+pub(crate) use quantity::{duration, show_duration};
 pub use report::Report;
+pub use usergrid::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 pub use values::{
-    AccessLog, Address, Backend, Cors, ExpiresAt, FieldAt, Foreign, ForeignRecord, HostField,
-    IdentityField, KeyPiece, Limits, LineForm, ListAt, Network, Piece, RedisAddress, RedisStore,
-    Server, Store, TimeUnit, Tokens,
+    AccessLog, Address, Backend, Bootstrap, Cors, ExpiresAt, FieldAt, Foreign, ForeignRecord,
+    HostField, IdentityField, KeyPiece, Limits, LineForm, ListAt, Management, Network, Piece,
+    RedisAddress, RedisStore, Server, Store, TimeUnit, Tokens, Usergrid,
 };
 
 use crate::{
@@ -85,6 +89,8 @@ pub struct Config {
     pub identity: Vec<IdentityField>,
     /// Credentials and what is known of them.
     pub tokens: Tokens,
+    /// Tenants; `None` without the section.
+    pub usergrid: Option<Usergrid>,
     /// What the backend cannot tell apart in a path.
     pub paths: PathPolicy,
     /// Peers that may speak for others in forwarding fields.

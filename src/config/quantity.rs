@@ -24,7 +24,7 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
 }
 
 /// The shortest exact spelling that [`duration`] reads back.
-pub(super) fn show_duration(duration: Duration) -> String {
+pub(crate) fn show_duration(duration: Duration) -> String {
     show(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &TIMES)
 }
 

@@ -9,13 +9,16 @@ use std::{
 use super::{
     TOP_LEVEL_KEYS,
     backends::Backends,
+    defaults,
     reader::{Table, Text, Value},
     report::Mistake,
     source::Place,
 };
 use crate::{
     nearest::nearest,
-    policy::{Conflict, Left, Requirement, Rule, RuleSet, SyntaxError, ruleset::ConflictKind},
+    policy::{
+        Conflict, Left, Requirement, Rule, RuleSet, SyntaxError, Tenancy, ruleset::ConflictKind,
+    },
     request::path::PathPolicy,
 };
 
@@ -36,8 +39,16 @@ struct Right {
     body: Option<u64>,
 }
 
+/// What rules are read against.
+pub(super) struct Reading<'a> {
+    pub(super) paths: &'a PathPolicy,
+    pub(super) backends: &'a Backends,
+    /// Whether there is a `[usergrid]`.
+    pub(super) usergrid: bool,
+}
+
 /// The rules of all `tables`, or `None` if one of them has a mistake.
-pub(super) fn read(tables: &[Table], paths: &PathPolicy, backends: &Backends) -> Option<RuleSet> {
+pub(super) fn read(tables: &[Table], reading: &Reading) -> Option<RuleSet> {
     let mut rules: Vec<Rule> = Vec::new();
     let mut places: Vec<Place> = Vec::new();
     let mut names: HashMap<String, Place> = HashMap::new();
@@ -53,7 +64,7 @@ pub(super) fn read(tables: &[Table], paths: &PathPolicy, backends: &Backends) ->
                 continue;
             }
             names.insert(name, key.place.clone());
-            match read_rule(table, key, value, paths, backends) {
+            match read_rule(table, key, value, reading) {
                 Some(rule) => {
                     rules.push(rule);
                     places.push(key.place.clone());
@@ -66,8 +77,11 @@ pub(super) fn read(tables: &[Table], paths: &PathPolicy, backends: &Backends) ->
     if faulty {
         return None;
     }
+    if reading.usergrid && !tables.iter().any(Table::is_present) {
+        return default_rules(reading.paths);
+    }
     let texts: Vec<_> = rules.iter().map(|rule| rule.asks.clone()).collect();
-    match RuleSet::build(rules, paths.case) {
+    match RuleSet::build(rules, reading.paths.case) {
         Ok(rules) => Some(rules),
         Err(conflicts) => {
             for conflict in conflicts {
@@ -80,27 +94,44 @@ pub(super) fn read(tables: &[Table], paths: &PathPolicy, backends: &Backends) ->
     }
 }
 
+/// What holds with `[usergrid]` and without `[rules]`: the roles of each application say who may.
+fn default_rules(paths: &PathPolicy) -> Option<RuleSet> {
+    let (name, asks) = defaults::USERGRID_RULE;
+    let left = Left::parse(name, paths).ok()?;
+    let rule = Rule {
+        name: name.to_owned(),
+        asks: asks.to_owned(),
+        requirement: Requirement::parse(asks, left.captures(), left.tenancy()).ok()?,
+        left,
+        audit: None,
+        until: None,
+        backend: 0,
+        timeout: None,
+        body: None,
+        place: "the default without [rules]".to_owned(),
+    };
+    RuleSet::build(vec![rule], paths.case).ok()
+}
+
 /// The left side with one blank where the file has several, to line its rules up.
 fn name_of(key: &Text) -> String {
     key.text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn read_rule(
-    table: &Table,
-    key: &Text,
-    value: &Value,
-    paths: &PathPolicy,
-    backends: &Backends,
-) -> Option<Rule> {
+fn read_rule(table: &Table, key: &Text, value: &Value, reading: &Reading) -> Option<Rule> {
     if key.has_reference(table.cx) {
         return None;
     }
-    let left = Left::parse(&key.text, paths);
+    let left = Left::parse(&key.text, reading.paths);
     if let Err(error) = &left {
         table.cx.mistake(bad_left(table, key, error));
     }
-    let captures = left.as_ref().map(|left| left.captures().to_vec());
-    let right = read_right(value, captures.as_deref().ok(), backends)?;
+    let own = left.as_ref().ok().filter(|_| reading.usergrid);
+    let misplaced = own.is_some_and(|left| is_misplaced(table, key, left));
+    let right = read_right(value, left.as_ref().ok(), reading)?;
+    if misplaced {
+        return None;
+    }
     Some(Rule {
         name: name_of(key),
         asks: right.asks,
@@ -115,6 +146,38 @@ fn read_rule(
     })
 }
 
+/// Notes a rule about paths that no rule is asked about, or about a tenant that cannot be.
+fn is_misplaced(table: &Table, key: &Text, left: &Left) -> bool {
+    if let Some((name, why)) = left.bad_tenant_name() {
+        let message = format!("`{name}` can be no tenant's name: it {why}");
+        let hint = "a path begins with `/{org}/{app}/`, or with names in their place";
+        key.bad(table.cx, message, hint);
+        return true;
+    }
+    if let Some((written, right)) = left.bad_collection() {
+        let message = format!("no request comes to rules as `{written}`");
+        key.bad(table.cx, message, format!("write `{right}`: all spellings become this one"));
+        return true;
+    }
+    if !left.is_owned() {
+        return false;
+    }
+    let (hint, help) = match left.tenancy() {
+        Tenancy::Path => (
+            "what is about accounts, groups, roles and the application itself",
+            "who may is for the application's roles and permissions to say, and for `open-roles` of \
+             `[usergrid]`",
+        ),
+        Tenancy::Outside | Tenancy::Plain => (
+            "tokens, organizations, their admins and the platform's own",
+            "the switches are `management` and `registration` of `[usergrid]`",
+        ),
+    };
+    let message = "the gateway answers these paths itself, before any rule is asked";
+    table.cx.mistake(Mistake::at(key.place.clone(), message, hint).help(help));
+    true
+}
+
 fn bad_left(table: &Table, key: &Text, error: &SyntaxError) -> Mistake {
     let place = key.part(table.cx, error.at.clone());
     let mistake = Mistake::at(place, error.message.clone(), error.help.clone().unwrap_or_default());
@@ -125,10 +188,10 @@ fn bad_left(table: &Table, key: &Text, error: &SyntaxError) -> Mistake {
     mistake
 }
 
-fn read_right(value: &Value, captures: Option<&[String]>, backends: &Backends) -> Option<Right> {
+fn read_right(value: &Value, left: Option<&Left>, reading: &Reading) -> Option<Right> {
     if !value.is_table() {
         let text = value.text_as("who may, such as `\"authenticated\"`, or a table with `who`")?;
-        let requirement = read_requirement(value, &text, captures);
+        let requirement = read_requirement(value, &text, left, reading);
         let (audit, until, timeout, body) = (None, None, None, None);
         let asks = text.written;
         return Some(Right { asks, requirement, audit, until, backend: 0, timeout, body });
@@ -136,10 +199,11 @@ fn read_right(value: &Value, captures: Option<&[String]>, backends: &Backends) -
     let table = value.table()?;
     let who = table.need("who", "add `who = \"authenticated\"`");
     let who = who.and_then(|who| Some((who.text()?, who)));
-    let requirement = who.as_ref().and_then(|(text, who)| read_requirement(who, text, captures));
+    let requirement =
+        who.as_ref().and_then(|(text, who)| read_requirement(who, text, left, reading));
     let audit = table.get("audit").map(|value| value.instant());
     let until = table.get("until").map(|value| value.instant());
-    let backend = table.get("backend").and_then(|value| read_backend(&value, backends));
+    let backend = table.get("backend").and_then(|value| read_backend(&value, reading.backends));
     let timeout = table.get("timeout").and_then(|value| value.duration(TIMEOUTS));
     let body = table.get("body").and_then(|value| value.bytes(0..=1 << 50));
     NOT_BUILT.into_iter().for_each(|key| table.not_built(key));
@@ -158,9 +222,12 @@ fn read_right(value: &Value, captures: Option<&[String]>, backends: &Backends) -
 fn read_requirement(
     value: &Value,
     text: &Text,
-    captures: Option<&[String]>,
+    left: Option<&Left>,
+    reading: &Reading,
 ) -> Option<Requirement> {
-    match Requirement::parse(&text.text, captures?) {
+    let left = left?;
+    let tenancy = if reading.usergrid { left.tenancy() } else { Tenancy::Plain };
+    match Requirement::parse(&text.text, left.captures(), tenancy) {
         Ok(requirement) => Some(requirement),
         Err(_) if text.is_filled_in() => {
             // The error quotes the text, and that holds what a variable held.

@@ -16,10 +16,16 @@ use crate::request::{
 /// hyper refuses a smaller read buffer.
 const HEAD_BYTES_MIN: u64 = 8 * 1024;
 
-pub(super) fn paths(table: Table, segments_max: usize) -> PathPolicy {
-    let empty = table.get("empty-segments").and_then(|value| {
+pub(super) fn paths(table: Table, segments_max: usize, usergrid: bool) -> PathPolicy {
+    let empty_value = table.get("empty-segments");
+    let empty = empty_value.as_ref().and_then(|value| {
         value.choice(&[("refuse", EmptySegments::Refuse), ("merge", EmptySegments::Merge)])
     });
+    if let (true, Some(EmptySegments::Refuse), Some(value)) = (usergrid, empty, &empty_value) {
+        let message = "with `[usergrid]` empty segments are merged: its clients send `//`";
+        value.bad(message, "write `\"merge\"`, or remove it");
+    }
+    let empty_default = if usergrid { EmptySegments::Merge } else { defaults::EMPTY_SEGMENTS };
     let slash = table.get("encoded-slash").and_then(|value| {
         value.choice(&[("refuse", EncodedSlash::Refuse), ("opaque", EncodedSlash::Opaque)])
     });
@@ -31,7 +37,7 @@ pub(super) fn paths(table: Table, segments_max: usize) -> PathPolicy {
         .and_then(|value| value.choice(&[("exact", Case::Exact), ("fold", Case::Fold)]));
     table.done();
     PathPolicy {
-        empty_segments: empty.unwrap_or(defaults::EMPTY_SEGMENTS),
+        empty_segments: empty.unwrap_or(empty_default),
         encoded_slash: slash.unwrap_or(defaults::ENCODED_SLASH),
         punctuation: punctuation.unwrap_or(defaults::PUNCTUATION),
         case: case.unwrap_or(defaults::CASE),
@@ -58,7 +64,8 @@ pub(super) fn trust(table: Table) -> Vec<Network> {
     proxies.unwrap_or_default()
 }
 
-pub(super) fn cors(table: Table) -> Option<Cors> {
+/// `usergrid`: the clients of `[usergrid]` run on pages of any origin, and carry their token themselves.
+pub(super) fn cors(table: Table, usergrid: bool) -> Option<Cors> {
     let help = "add `origins = [\"https://app.example\"]`, or `\"*\"` for everyone";
     let origins = table.need("origins", help);
     let any = origins.as_ref().is_some_and(|value| value.says("*"));
@@ -80,7 +87,7 @@ pub(super) fn cors(table: Table) -> Option<Cors> {
     let max_age = table.get("max-age").and_then(|value| value.duration(Duration::ZERO..=day));
     let present = table.is_present();
     table.done();
-    present.then(|| Cors {
+    (present || usergrid).then(|| Cors {
         origins: listed,
         credentials,
         methods,

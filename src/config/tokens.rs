@@ -14,7 +14,8 @@ use crate::{auth::credential::Source, request::fold::fold};
 /// A year: whoever wants more says `never`.
 const TTL_MAX: Duration = Duration::from_secs(366 * 86_400);
 
-pub(super) fn read(table: Table, identity: &[IdentityField]) -> Tokens {
+pub(super) fn read(table: Table, identity: &[IdentityField], usergrid: bool) -> Tokens {
+    let sources = if usergrid { defaults::sources_of_usergrid } else { defaults::sources };
     let from = table.get("from").and_then(|value| value.texts()).map(|texts| {
         let sources = read_sources(&table, &texts);
         check_against_identity(&table, &sources, identity);
@@ -49,7 +50,7 @@ pub(super) fn read(table: Table, identity: &[IdentityField]) -> Tokens {
     let near_ttl_without_push =
         without_push.unwrap_or(defaults::NEAR_TTL_WITHOUT_PUSH.min(longest));
     Tokens {
-        from: from.unwrap_or_else(defaults::sources),
+        from: from.unwrap_or_else(sources),
         near_entries: entries.unwrap_or(defaults::NEAR_ENTRIES),
         near_ttl: longest,
         near_ttl_without_push,

@@ -150,6 +150,65 @@ pub enum Piece {
     Scopes,
 }
 
+/// `[usergrid]`: tenants, and the endpoints that the clients of Usergrid know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usergrid {
+    /// Lifetime of a token when neither its request nor its application says another.
+    pub default_ttl: Duration,
+    /// Longest lifetime that a request may ask for where its application says no other.
+    pub max_ttl: Duration,
+    /// Longest `accesstokenttl` of an application.
+    pub application_ttl_max: Duration,
+    /// Whether `ttl=0` and `accesstokenttl=0` make tokens that never expire; refused otherwise.
+    pub never_expire: bool,
+    /// Where `/management/**` is answered.
+    pub management: Management,
+    /// `registration = "open"`: anybody may create organizations and admins.
+    pub open_registration: bool,
+    /// `jsonp = true`: `?callback=` is honoured on what we answer ourselves.
+    pub jsonp: bool,
+    /// `open-roles = true`: wildcards reach roles, permissions and credentials, as on the platform.
+    pub open_roles: bool,
+    /// How long what is known of a tenant counts for guests while the store cannot be reached.
+    pub guest_grace: Duration,
+    /// Wrong passwords of one account from one address within a quarter of an hour until 429.
+    pub wrong_passwords: u32,
+    /// Wrong passwords and secrets from one address within a minute until 429.
+    pub wrong_passwords_per_address: u32,
+    /// Passwords hashed at a time.
+    pub hashes: usize,
+    /// What is created at the first start.
+    pub bootstrap: Option<Bootstrap>,
+}
+
+/// Where `/management/**` is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Management {
+    /// To clients, like everything else.
+    Public,
+    /// On the admin listener only.
+    Admin,
+    /// Nowhere.
+    Off,
+}
+
+/// `[usergrid.bootstrap]`: a first tenant, made once and never changed again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bootstrap {
+    /// Name of the organization.
+    pub organization: String,
+    /// Name of an application besides its sandbox.
+    pub application: Option<String>,
+    /// Username of its first admin.
+    pub username: String,
+    /// And the e-mail address.
+    pub email: String,
+    /// And the name.
+    pub name: Option<String>,
+    /// And the password.
+    pub password: Secret,
+}
+
 /// `[tokens]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tokens {

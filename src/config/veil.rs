@@ -9,7 +9,10 @@ use strsim::osa_distance as distance;
 const SECRET_NAMES: [&str; 4] = ["secret", "secrets", "password", "passwd"];
 
 /// Words before a colon that make `word:x@y` a requirement instead of a name and a password.
-const REQUIREMENT_WORDS: [&str; 4] = ["role", "scope", "name", "email"];
+const REQUIREMENT_WORDS: [&str; 5] = ["role", "scope", "self", "name", "email"];
+
+/// Keys that only look like a secret's.
+const HARMLESS_NAMES: [&str; 2] = ["wrong-passwords", "wrong-passwords-per-address"];
 
 /// Shortest quoted text that is taken for a key because it looks like one.
 const RANDOM_CHARS_MIN: usize = 20;
@@ -85,10 +88,22 @@ fn names_a_secret(line: &str) -> bool {
             let name = before.rsplit(|c| !is_bare(c) && c != '\\').next().unwrap_or_default();
             // The last segment of a rule's path is no key.
             !before[..before.len() - name.len()].ends_with('/') && is_secret_name(name)
+                || is_torn_name(before)
         })
 }
 
+/// Whether a slip of the pen tore the name of a secret apart: `pas"sword`.
+fn is_torn_name(before: &str) -> bool {
+    let bare = |text: &str| text.chars().filter(|c| is_bare(*c)).collect::<String>();
+    let last = before.rsplit([',', '{']).next().unwrap_or_default();
+    let is_near = |name: &str| SECRET_NAMES.iter().any(|secret| distance(name, secret) <= 2);
+    [before, last].iter().any(|text| is_near(&bare(text).to_ascii_lowercase()))
+}
+
 fn is_secret_name(name: &str) -> bool {
+    if HARMLESS_NAMES.contains(&name) {
+        return false;
+    }
     let name = name.to_ascii_lowercase();
     // A key spelt with escapes could be any key.
     name.contains('\\')
@@ -195,6 +210,9 @@ mod tests {
         check("secret = \"${A:-hunter2}\"",                             &[true]);
         check("secret = [\n \"one\",\n \"two==\"\n]\nhealth = \"off\"", &[false, true, true, false, false]);
         check("# secret = \"hunter2\"",                                 &[true]);
+        check("pas\"sword = \"hunter2\"",                              &[true]);
+        check("pas sword = \"hunter2\"",                               &[true]);
+        check("x = { a = 'b', pas=sword = 'hunter2' }",                 &[true]);
         check("secret = \"ab\ncd==\"\nhealth = \"off\"",                &[true, true, false]);
         check("secret = \"\"\"\na = b\n\"\"\"\nhealth = \"off\"",       &[false, true, true, false]);
     }
@@ -212,6 +230,8 @@ mod tests {
         check("backend = \"http://[::1]:8080\"",              &[false]);
         check("record = \"json\"\nkey = \"session:{token}\"", &[false, false]);
         check("\"POST /secret\" = \"role:buyer@acme\"",       &[false]);
+        check("\"GET /{u}\" = \"self:{u}@acme\"",             &[false]);
+        check("wrong-passwords-per-address = 20",             &[false]);
         check("\"GET /0123456789abcdef0123\" = \"guest\"",    &[false]);
         check("trust = [\"::ffff:10.0.0.0/104\"]",            &[false]);
     }

@@ -2,177 +2,268 @@
 
 use std::time::SystemTime;
 
+use http::Method;
+
 use super::{
-    CanonicalForm, CredentialFound, Decision, Explanation, Outcome, PrincipalFound, RuleFound,
-    RuleLine, TermFound, forward,
-    read::{Asked, Read, Reading, Shown, status_words},
+    Explanation, PrincipalFound, RuleFound, TermFound,
+    calling::{CallerIs, Proof, calling},
+    forward,
+    ground::{Ground, Known, NoGround, unnamed},
+    ours::Ours,
+    read::{Asked, Read, Reading, Shown, Whose},
+    says,
 };
 use crate::{
-    auth::{
-        credential::Source,
-        resolve::{Level, Resolved, Unresolved},
-    },
+    auth::credential::Sources,
+    config::Config,
+    directory::TenantName,
     gateway::Refusal,
-    policy::{self, Denial, Match, Permit, Presented, Requirement, explain},
-    principal::{Principal, PrincipalKind},
-    request::Canonical,
+    policy::{self, Denial, Match, Permit, Requirement, TenantRequest, explain},
+    principal::Principal,
+    request::{Canonical, path::CanonicalPath},
     telemetry::instant::unix_ms,
-    token::{keyring::Verified, ttl::NEVER_MS},
+    usergrid::place::TenantPath,
 };
 
-/// Whom a request's token proves, as far as whoever asks could find out.
-#[derive(Clone, Debug)]
-pub enum Proof {
-    /// The gateway resolved it.
-    Proven(Resolved),
-    /// The gateway refused it, or could not tell.
-    Refused(Unresolved),
-    /// Without a gateway or a store: its MAC is right, and it has not expired.
-    Signed(Verified),
-    /// Without a gateway or a store: another service's token, of which nothing can be said.
-    Unseen,
-}
-
-/// Who is calling, for the decision.
-enum CallerIs {
-    Nobody,
-    Known(Principal),
-    /// A good token of somebody whom only the store knows.
-    SomeUser,
-    /// A credential that is refused before any term is asked: `401 token_expired`.
-    Refused(String),
-}
-
 impl Asked<'_> {
-    /// Judges the request at `now`. `proof` answers for [`token`](Asked::token).
+    /// Judges the request at `now`. `proof` answers for [`credential`](Asked::credential), `known` for
+    /// [`tenant`](Asked::tenant); without it the tenant is made of the path's names.
     #[must_use]
-    pub fn judge(self, proof: Option<Proof>, now: SystemTime) -> Explanation {
+    pub fn judge(self, proof: Option<Proof>, known: Option<Known>, now: SystemTime) -> Explanation {
         let Self { config, sources, request, caller, reading } = self;
-        let mut explanation = Explanation {
+        let mut told = Explanation {
             request,
             canonical: None,
             credential: None,
             principal: None,
+            tenant: None,
+            before_rules: true,
             rule: None,
-            decision: refusal(&Refusal::Denied(Denial::NoRule)),
+            decision: says::preflight(),
             forwarded: None,
         };
-        let read = match reading {
-            Reading::Refused(bad) => {
-                explanation.decision = refusal(&bad.into());
-                return explanation;
-            }
+        let judge = Judge { config, sources, usergrid: config.usergrid.is_some(), now };
+        let judged = match reading {
+            Reading::Refused(bad) => Err(bad.into()),
             Reading::Preflight(canonical) => {
-                explanation.canonical = Some(form(&canonical, canonical.path.as_str()));
-                explanation.decision = preflight();
-                return explanation;
+                told.canonical = Some(says::form(&canonical, canonical.path.as_str()));
+                Ok(())
             }
-            Reading::Read(read) => *read,
+            Reading::Read(read) => judge.judge(*read, caller, proof, known, &mut told),
         };
-        let Read { canonical, raw_path, fields, presented } = read;
-        explanation.canonical = Some(form(&canonical, &raw_path));
-        explanation.credential = Some(credential(&presented, caller.is_some()));
+        if let Err(refused) = judged {
+            told.decision = says::refusal(&refused, judge.usergrid);
+        }
+        told
+    }
+}
 
-        let (path, host) = (canonical.path.clone(), canonical.authority.host().to_owned());
-        let candidates = config.rules.candidates(&canonical.method, &host, &path);
-        let found = config.rules.find(&canonical.method, &host, &path);
-        let now_ms = unix_ms(now);
-        let calling = calling(&presented, caller, proof);
-        let (calling, principal) = match calling {
-            Ok((calling, mut principal)) => {
-                if let Some(principal) = &mut principal {
-                    principal.now_ms = now_ms;
-                }
-                (calling, principal)
-            }
+/// What requests are judged with.
+struct Judge<'a> {
+    config: &'a Config,
+    sources: Sources,
+    usergrid: bool,
+    now: SystemTime,
+}
+
+impl<'a> Judge<'a> {
+    /// Tells the road of a request, up to the refusal that it ends with.
+    fn judge(
+        &self,
+        mut read: Read,
+        caller: Option<Principal>,
+        proof: Option<Proof>,
+        known: Option<Known>,
+        told: &mut Explanation,
+    ) -> Result<(), Refusal> {
+        told.canonical = Some(says::form(&read.canonical, &read.raw_path));
+        let whose = std::mem::replace(&mut read.whose, Whose::Rules);
+        if let Whose::Refused(refused) = whose {
+            return Err(refused);
+        }
+        told.credential = Some(says::credential(&read.presented, caller.is_some()));
+        let (calling, principal) = match calling(&read.presented, caller, proof, self.usergrid) {
+            Ok(found) => found,
             Err(refused) => {
-                let answer = format!("{} {}", refused.status().as_u16(), refused.reason());
-                let calling = CallerIs::Refused(answer);
-                explanation.rule = found.map(|found| rule(&found, &candidates, &calling, now));
-                explanation.decision = refusal(&refused);
-                return explanation;
+                told.before_rules = !whose.has_rules();
+                let calling = CallerIs::Refused(says::answer(&refused, self.usergrid));
+                let road = Road::new(&read.canonical, None);
+                if !told.before_rules {
+                    told.rule = self.rule(&road, &calling);
+                }
+                return Err(refused);
             }
         };
-        explanation.principal = principal;
-        explanation.rule = found.map(|found| rule(&found, &candidates, &calling, now));
-
-        match decide(found.as_ref(), &calling, now) {
-            Judged::Permit(permit) => {
-                let sent = forward::rehearse(canonical, &fields, &sources, &permit, config);
-                match sent {
-                    Ok(mut forwarded) => {
-                        if matches!(calling, CallerIs::SomeUser) {
-                            forward::veil(&mut forwarded, config);
-                        }
-                        explanation.decision = permitted(&permit, &calling);
-                        explanation.forwarded = Some(forwarded);
-                    }
-                    Err(refused) => explanation.decision = refusal(&refused),
+        let now_ms = unix_ms(self.now);
+        told.principal = principal.map(|found| PrincipalFound { now_ms, ..found });
+        let ground = match whose {
+            Whose::Ours(ours, path) => {
+                let text = path.map(|path| ours_at(ours, &path, known)).transpose()?;
+                if let Some(Some(text)) = &text {
+                    self.moves(&mut read, text, told)?;
                 }
+                told.decision = ours.decision(text != Some(None));
+                return Ok(());
+            }
+            Whose::Tenant(path) if !matches!(read.presented, Shown::Unread) => {
+                match Ground::of(path, known, calling.principal()) {
+                    Ok(ground) => Some(ground),
+                    Err(NoGround::Refused(refused)) => return Err(refused),
+                    Err(NoGround::Unnamed) => {
+                        told.decision = unnamed();
+                        return Ok(());
+                    }
+                }
+            }
+            Whose::Tenant(_) | Whose::Rules | Whose::Refused(_) => None,
+        };
+        if let Some(ground) = &ground {
+            told.tenant = Some(ground.found());
+            let moved = self.moves(&mut read, &ground.text(), told);
+            // An id that `--as` made up, and no path can carry, stays as it came.
+            moved.or_else(|refused| if ground.live { Err(refused) } else { Ok(()) })?;
+        }
+        told.before_rules = false;
+        self.by_rules(read, ground.as_ref(), &calling, told)
+    }
+
+    /// Puts the request on the path of its tenant, by its names.
+    fn moves(&self, read: &mut Read, text: &str, told: &mut Explanation) -> Result<(), Refusal> {
+        read.canonical.path = CanonicalPath::parse(text, &self.config.paths)?;
+        told.canonical = Some(says::form(&read.canonical, &read.raw_path));
+        Ok(())
+    }
+
+    fn by_rules(
+        &self,
+        read: Read,
+        ground: Option<&Ground>,
+        calling: &CallerIs,
+        told: &mut Explanation,
+    ) -> Result<(), Refusal> {
+        let road = Road::new(&read.canonical, ground);
+        told.rule = self.rule(&road, calling);
+        let rest = road.rest();
+        let tenant = road.tenant(&rest);
+        let found = road.found(self.config);
+        match decide(found.as_ref(), calling, self.now, tenant.as_ref()) {
+            Judged::Permit(permit) => {
+                if let Some(refused) = ground.and_then(Ground::no_such_user) {
+                    return Err(refused);
+                }
+                let sent = forward::rehearse(
+                    read.canonical,
+                    &read.fields,
+                    &self.sources,
+                    &permit,
+                    self.config,
+                );
+                let mut forwarded = sent?;
+                if matches!(calling, CallerIs::SomeUser(_)) {
+                    forward::veil(&mut forwarded, self.config);
+                }
+                told.decision = says::permitted(&permit, calling);
+                told.forwarded = Some(forwarded);
             }
             Judged::Refuse(denial) => {
-                explanation.decision = refusal(&Refusal::Denied(denial));
-                explanation.decision.to_pass = to_pass(denial, found.as_ref(), &calling);
-                explanation.decision.because = None; // the rule and its terms say it better
+                told.decision = says::refusal(&Refusal::Denied(denial), self.usergrid);
+                told.decision.to_pass =
+                    says::to_pass(denial, found.as_ref(), calling, tenant.as_ref());
+                told.decision.because = None; // the rule and its terms say it better
             }
-            Judged::Depends(denial) => explanation.decision = depends(denial),
+            Judged::Depends(denial) => told.decision = says::depends(denial, self.usergrid),
         }
-        explanation
+        Ok(())
+    }
+
+    /// The rule that wins, and how its terms go.
+    fn rule(&self, road: &Road<'_>, calling: &CallerIs) -> Option<RuleFound> {
+        let found = road.found(self.config)?;
+        let rest = road.rest();
+        let tenant = road.tenant(&rest);
+        let candidates = self.config.rules.candidates(&road.method, &road.host, &road.path);
+        let next = candidates.iter().find(|other| other.index != found.index);
+        let unknown = matches!(calling, CallerIs::SomeUser(_));
+        let public = next.is_some_and(|next| next.rule.requirement == Requirement::Public);
+        let decided = policy::decide(next, calling.presented(), self.now, tenant.as_ref());
+        let without_it = match (decided, calling) {
+            (_, CallerIs::Refused(answer)) if !public => answer.clone(),
+            (Ok(_), _) => "permit".to_owned(),
+            (Err(_), CallerIs::SomeUser(_)) if next.is_some() => "depends".to_owned(),
+            (Err(denial), _) => says::answer(&Refusal::Denied(denial), self.usergrid),
+        };
+        let terms = match calling {
+            CallerIs::Refused(_) => Vec::new(),
+            CallerIs::Nobody | CallerIs::Known(_) | CallerIs::SomeUser(_) => {
+                explain::explain(&found, calling.presented(), tenant.as_ref())
+            }
+        };
+        let term = |term: explain::TermCheck| {
+            let holds = (!unknown || term.holds).then_some(term.holds);
+            let says = match holds {
+                Some(_) if unknown => "yes: whoever it is".to_owned(),
+                Some(_) => term.says,
+                None => "only the store knows who the caller is".to_owned(),
+            };
+            TermFound { term: term.term, holds, says }
+        };
+        Some(RuleFound {
+            line: says::line(&found),
+            next_best: next.map(says::line),
+            without_it,
+            terms: terms.into_iter().map(|all| all.into_iter().map(term).collect()).collect(),
+        })
     }
 }
 
-/// Who is calling, and what is known of it; or why the gateway would not go on.
-fn calling(
-    shown: &Shown,
-    caller: Option<Principal>,
-    proof: Option<Proof>,
-) -> Result<(CallerIs, Option<PrincipalFound>), Refusal> {
-    match shown {
-        Shown::Unread => return Ok((CallerIs::Nobody, None)),
-        Shown::Bad(Refusal::Credential(bad)) => return Err((*bad).into()),
-        Shown::Bad(_) => return Err(Refusal::ClientCredentials),
-        Shown::Nothing | Shown::Token { .. } => {}
-    }
-    if let Some(caller) = caller {
-        let found = principal(&caller, "--as".to_owned());
-        return Ok((CallerIs::Known(caller), Some(found)));
-    }
-    match proof {
-        None => Ok((CallerIs::Nobody, None)),
-        Some(Proof::Refused(why)) => Err(why.into()),
-        Some(Proof::Proven(resolved)) => {
-            let identity = &resolved.identity;
-            let mut found = principal(&identity.principal, known_from(&resolved));
-            found.issued_ms = identity.issued_ms;
-            found.expires_ms = Some(identity.expires_ms).filter(|at| *at != NEVER_MS);
-            Ok((CallerIs::Known(identity.principal.clone()), Some(found)))
+/// What rules are asked about. Of its own, since the request is sent on while a rule still speaks of it.
+struct Road<'a> {
+    method: Method,
+    host: String,
+    path: CanonicalPath,
+    ground: Option<&'a Ground>,
+}
+
+impl<'a> Road<'a> {
+    fn new(canonical: &Canonical, ground: Option<&'a Ground>) -> Self {
+        Self {
+            method: canonical.method.clone(),
+            host: canonical.authority.host().to_owned(),
+            path: canonical.path.clone(),
+            ground,
         }
-        Some(Proof::Signed(_) | Proof::Unseen) => Ok((CallerIs::SomeUser, None)),
+    }
+
+    fn found<'r>(&'r self, config: &'r Config) -> Option<Match<'r>> {
+        config.rules.find(&self.method, &self.host, &self.path)
+    }
+
+    fn rest(&self) -> Vec<&str> {
+        self.ground.map(Ground::rest).unwrap_or_default()
+    }
+
+    fn tenant<'r>(&'r self, rest: &'r [&'r str]) -> Option<TenantRequest<'r>> {
+        self.ground.map(|ground| ground.request(&self.method, rest))
     }
 }
 
-fn known_from(resolved: &Resolved) -> String {
-    let ms = resolved.store_time.as_secs_f64() * 1e3;
-    match resolved.level {
-        Level::Hot => "the worker's memory".to_owned(),
-        Level::Near => "near cache".to_owned(),
-        Level::Store => format!("store, {ms:.1} ms"),
-        Level::Grace => "grace: the store is away, and confirmed this a moment ago".to_owned(),
-    }
-}
-
-fn principal(principal: &Principal, known_from: String) -> PrincipalFound {
-    PrincipalFound {
-        kind: principal.kind.label().to_owned(),
-        id: principal.id.clone(),
-        name: principal.name.clone(),
-        email: principal.email.clone(),
-        roles: principal.roles.clone(),
-        scopes: principal.scopes.clone(),
-        known_from,
-        issued_ms: None,
-        expires_ms: None,
-        now_ms: 0,
+/// The path of ours with the tenant's names, where they are known; or why the gateway refuses.
+fn ours_at(ours: Ours, path: &TenantPath, known: Option<Known>) -> Result<Option<String>, Refusal> {
+    match (known, &path.name) {
+        // Nobody logs in where there is no tenant: that is the office's to say.
+        (Some(Known::Refused(fault)), _)
+            if !(ours.takes_grant() && fault.status.is_client_error()) =>
+        {
+            Err(fault.into())
+        }
+        (Some(Known::Settled(there)), _) => {
+            let names = (&there.known.organization.name, &there.known.application.name);
+            Ok(Some(path.text(names.0, names.1)))
+        }
+        (None | Some(Known::Refused(_)), TenantName::Names(organization, application)) => {
+            Ok(Some(path.text(organization, application)))
+        }
+        (None | Some(Known::Refused(_)), TenantName::Application(_)) => Ok(None),
     }
 }
 
@@ -184,201 +275,26 @@ enum Judged<'a> {
     Depends(Denial),
 }
 
-/// A user without a name, a role or a scope. Whatever lets it in lets everybody in.
-static SOME_USER: Principal = Principal {
-    kind: PrincipalKind::User,
-    id: String::new(),
-    name: None,
-    email: None,
-    roles: Vec::new(),
-    scopes: Vec::new(),
-};
-
-fn decide<'a>(found: Option<&Match<'a>>, calling: &'a CallerIs, now: SystemTime) -> Judged<'a> {
-    let presented = presented(calling);
-    match (policy::decide(found, presented, now), calling) {
+fn decide<'a>(
+    found: Option<&Match<'a>>,
+    calling: &'a CallerIs,
+    now: SystemTime,
+    tenant: Option<&TenantRequest<'_>>,
+) -> Judged<'a> {
+    match (policy::decide(found, calling.presented(), now, tenant), calling) {
         (Ok(permit), _) => Judged::Permit(permit),
-        (Err(denial), CallerIs::SomeUser) => match denial {
+        (Err(denial), CallerIs::SomeUser(_)) => match denial {
             Denial::NoRule | Denial::Denied | Denial::RuleExpired => Judged::Refuse(denial),
             Denial::Unauthenticated
             | Denial::RoleMissing
             | Denial::ScopeMissing
             | Denial::NotSelf
+            | Denial::NotPermitted
+            | Denial::OtherTenant
             | Denial::Forbidden => Judged::Depends(denial),
         },
         (Err(denial), CallerIs::Nobody | CallerIs::Known(_) | CallerIs::Refused(_)) => {
             Judged::Refuse(denial)
-        }
-    }
-}
-
-fn presented(calling: &CallerIs) -> Presented<'_> {
-    match calling {
-        CallerIs::Nobody | CallerIs::Refused(_) => Presented::Nothing,
-        CallerIs::Known(principal) => Presented::Proven(principal),
-        CallerIs::SomeUser => Presented::Proven(&SOME_USER),
-    }
-}
-
-fn rule(
-    found: &Match<'_>,
-    candidates: &[Match<'_>],
-    calling: &CallerIs,
-    now: SystemTime,
-) -> RuleFound {
-    let next = candidates.iter().find(|other| other.index != found.index);
-    let unknown = matches!(calling, CallerIs::SomeUser);
-    let public = next.is_some_and(|next| next.rule.requirement == Requirement::Public);
-    let without_it = match (policy::decide(next, presented(calling), now), calling) {
-        (_, CallerIs::Refused(answer)) if !public => answer.clone(),
-        (Ok(_), _) => "permit".to_owned(),
-        (Err(_), CallerIs::SomeUser) if next.is_some() => "depends".to_owned(),
-        (Err(denial), _) => format!("{} {}", denial.status().as_u16(), denial.reason()),
-    };
-    let terms = match calling {
-        CallerIs::Refused(_) => Vec::new(),
-        CallerIs::Nobody | CallerIs::Known(_) | CallerIs::SomeUser => {
-            explain::explain(found, presented(calling))
-        }
-    };
-    let term = |term: explain::TermCheck| {
-        let holds = (!unknown || term.holds).then_some(term.holds);
-        let says = match holds {
-            Some(_) if unknown => "yes: whoever it is".to_owned(),
-            Some(_) => term.says,
-            None => "only the store knows who the caller is".to_owned(),
-        };
-        TermFound { term: term.term, holds, says }
-    };
-    RuleFound {
-        line: line(found),
-        next_best: next.map(line),
-        without_it,
-        terms: terms.into_iter().map(|all| all.into_iter().map(term).collect()).collect(),
-    }
-}
-
-fn line(found: &Match<'_>) -> RuleLine {
-    RuleLine {
-        rule: found.rule.name.split_whitespace().collect::<Vec<_>>().join(" "),
-        asks: found.rule.asks.clone(),
-        place: found.rule.place.clone(),
-    }
-}
-
-fn form(canonical: &Canonical, raw_path: &str) -> CanonicalForm {
-    let path = canonical.path.as_str();
-    CanonicalForm {
-        method: canonical.method.as_str().to_owned(),
-        host: canonical.authority.as_str().to_owned(),
-        path: path.to_owned(),
-        came_as: (path != raw_path).then(|| raw_path.to_owned()),
-    }
-}
-
-fn credential(shown: &Shown, said: bool) -> CredentialFound {
-    let none = |says: &str| CredentialFound { present: false, source: None, says: says.to_owned() };
-    match shown {
-        Shown::Unread => none("not looked at: the rule is public; whatever is there is removed"),
-        Shown::Nothing if said => none("none in the request; --as stands for one"),
-        Shown::Nothing => none("none"),
-        Shown::Bad(refused) => {
-            CredentialFound { present: true, source: None, says: format!("bad: {refused}") }
-        }
-        Shown::Token { source, .. } => {
-            let (word, place) = place(source);
-            let checked = if said { "; not checked, --as says who it is" } else { "" };
-            let says = format!("token in {place}, removed from what is forwarded{checked}");
-            CredentialFound { present: true, source: Some(word), says }
-        }
-    }
-}
-
-/// A source as `[tokens] from` spells it, and in words.
-fn place(source: &Source) -> (String, String) {
-    match source {
-        Source::Header => ("header".to_owned(), "the field `Authorization`".to_owned()),
-        Source::Basic => ("basic".to_owned(), "the field `Authorization` (Basic)".to_owned()),
-        Source::Query(name) => (format!("query:{name}"), format!("the query parameter `{name}`")),
-        Source::ClientParams => (
-            "client-params".to_owned(),
-            "the parameters `client_id` and `client_secret`".to_owned(),
-        ),
-        Source::Field(name) => (format!("header:{name}"), format!("the field `{name}`")),
-        Source::Cookie(name) => (format!("cookie:{name}"), format!("the cookie `{name}`")),
-    }
-}
-
-fn refusal(refused: &Refusal) -> Decision {
-    Decision {
-        outcome: Outcome::Refuse,
-        status: Some(refused.status().as_u16()),
-        reason: refused.reason().to_owned(),
-        says: status_words(refused.status()),
-        because: Some(refused.to_string()),
-        to_pass: Vec::new(),
-    }
-}
-
-fn preflight() -> Decision {
-    Decision {
-        outcome: Outcome::Answered,
-        status: Some(204),
-        reason: "preflight".to_owned(),
-        says: "answered here: a preflight, before any rule is asked".to_owned(),
-        because: None,
-        to_pass: Vec::new(),
-    }
-}
-
-fn permitted(permit: &Permit<'_>, calling: &CallerIs) -> Decision {
-    let mut says = match (permit.principal(), calling) {
-        (_, CallerIs::SomeUser) => {
-            "permit, if the store knows the token; it is not asked here".to_owned()
-        }
-        (Some(principal), _) => format!("permit, as {} `{}`", principal.kind.label(), principal.id),
-        (None, _) => "permit, as nobody in particular".to_owned(),
-    };
-    if let Some(waived) = permit.waived() {
-        says.push_str(&format!("; the rule is in audit and waives {}", waived.reason()));
-    }
-    Decision {
-        outcome: Outcome::Permit,
-        status: None,
-        reason: "ok".to_owned(),
-        says,
-        because: None,
-        to_pass: Vec::new(),
-    }
-}
-
-fn depends(denial: Denial) -> Decision {
-    Decision {
-        outcome: Outcome::Unknown,
-        status: None,
-        reason: denial.reason().to_owned(),
-        says: "depends on who the token belongs to, which only the store knows".to_owned(),
-        because: None,
-        to_pass: vec![
-            "say who is calling: --as '{\"id\":\"ann\",\"roles\":[\"buyer\"]}'".to_owned(),
-            "ask the running gateway: --live ADDRESS".to_owned(),
-        ],
-    }
-}
-
-fn to_pass(denial: Denial, found: Option<&Match<'_>>, calling: &CallerIs) -> Vec<String> {
-    match denial {
-        Denial::NoRule => vec!["write a rule that matches it".to_owned()],
-        Denial::Denied => {
-            vec!["write a more specific rule for it; this one denies everybody".to_owned()]
-        }
-        Denial::RuleExpired => vec!["move the rule's `until`".to_owned()],
-        Denial::Unauthenticated
-        | Denial::RoleMissing
-        | Denial::ScopeMissing
-        | Denial::NotSelf
-        | Denial::Forbidden => {
-            found.map(|found| explain::remedies(found, presented(calling))).unwrap_or_default()
         }
     }
 }

@@ -7,10 +7,14 @@
 //!
 //! Invariant: no credential is in an [`Explanation`], only where one stood.
 
+mod calling;
 mod forward;
+mod ground;
 mod judge;
+mod ours;
 mod question;
 mod read;
+mod says;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -19,7 +23,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::text::{printable, span};
 pub use self::{
-    judge::Proof,
+    calling::Proof,
+    ground::Known,
     question::{BadQuestion, Caller, Question},
     read::Asked,
     text::render,
@@ -36,6 +41,12 @@ pub struct Explanation {
     pub credential: Option<CredentialFound>,
     /// Whom that proved; `None` for nobody.
     pub principal: Option<PrincipalFound>,
+    /// The tenant that it is judged in; `None` when its path names none, or nobody knows which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantFound>,
+    /// Whether the answer is given before any rule is asked.
+    #[serde(default)]
+    pub before_rules: bool,
     /// The rule that won; `None` when there is none, or it was never looked for.
     pub rule: Option<RuleFound>,
     /// What becomes of the request.
@@ -71,7 +82,7 @@ pub struct CredentialFound {
 /// Whom a credential proved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrincipalFound {
-    /// `user` or `guest`.
+    /// `user`; with `[usergrid]` the kind of caller: `application_user`.
     pub kind: String,
     /// The store's name for the caller.
     pub id: String,
@@ -83,6 +94,9 @@ pub struct PrincipalFound {
     pub roles: Vec<String>,
     /// Scopes granted.
     pub scopes: Vec<String>,
+    /// What it is of, with `[usergrid]`: `acme/shop`, or each of an admin's organizations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub of: Vec<String>,
     /// Where this is known from: `near cache`, `store, 0.4 ms`, `--as`.
     pub known_from: String,
     /// Milliseconds since the epoch, when the record tells.
@@ -91,6 +105,17 @@ pub struct PrincipalFound {
     pub expires_ms: Option<i64>,
     /// The moment of this explanation, against which the two are told.
     pub now_ms: i64,
+}
+
+/// A tenant, with `[usergrid]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantFound {
+    /// `acme/shop`
+    pub name: String,
+    /// Where its roles are known from.
+    pub says: String,
+    /// Which user the path names, where it names one.
+    pub user: Option<String>,
 }
 
 /// A rule and where it stands.
@@ -136,7 +161,7 @@ pub struct Decision {
     pub outcome: Outcome,
     /// The status of our own answer; `None` when the backend answers, or nobody knows.
     pub status: Option<u16>,
-    /// The word of log and metric: `role_missing`, `ok`.
+    /// The word of log and metric: `role_missing`, `ok`; `owned` where the gateway answers itself.
     pub reason: String,
     /// A sentence.
     pub says: String,
@@ -154,9 +179,9 @@ pub enum Outcome {
     Permit,
     /// Back, with our refusal.
     Refuse,
-    /// Back, with an answer of ours that is no refusal: a preflight.
+    /// Back, with an answer of ours, whatever the rules say: to a preflight, or on an owned path.
     Answered,
-    /// That depends on who the caller is, which only the store knows.
+    /// That depends on who the caller is, or on the tenant's names, which only the store knows.
     Unknown,
 }
 

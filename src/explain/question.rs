@@ -3,7 +3,11 @@
 use http::{HeaderName, HeaderValue, Method, Request, Version, header::HOST, request::Parts};
 use serde::{Deserialize, Serialize};
 
-use crate::principal::{Principal, PrincipalKind};
+use crate::{
+    config::caller::at_home,
+    policy::requirement::At,
+    principal::{Principal, PrincipalKind},
+};
 
 /// A request to explain. It crosses the admin listener as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,10 +28,14 @@ pub struct Question {
 }
 
 /// A caller made up for a question.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Caller {
-    /// What `self:{x}` compares.
+    /// `application_user`, `application`, `organization` or `admin_user`: only with `[usergrid]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// What `self:{x}` compares; with `[usergrid]` the name will do.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub id: String,
     /// A name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,6 +49,12 @@ pub struct Caller {
     /// Scopes granted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
+    /// The organization that it is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<String>,
+    /// The application that it is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
 }
 
 /// A question that is not about any request.
@@ -55,20 +69,94 @@ pub enum BadQuestion {
     /// The value, which may be a credential, is not quoted.
     #[error("the value of `{0}` holds a control character")]
     FieldValue(String),
+    /// There is no such caller.
+    #[error("--as: {0}")]
+    Caller(String),
 }
 
 impl Caller {
-    /// The principal that the gateway would make of it.
-    #[must_use]
-    pub fn principal(&self) -> Principal {
-        Principal {
-            kind: PrincipalKind::User,
+    /// The principal that the gateway would make of it. `tenants`: with `[usergrid]`.
+    ///
+    /// # Errors
+    /// [`BadQuestion::Caller`] when there can be no such caller.
+    pub fn principal(&self, tenants: bool) -> Result<Principal, BadQuestion> {
+        let bad = |message: String| BadQuestion::Caller(message);
+        let kind = self.kind(tenants)?;
+        let mut principal = Principal {
+            kind,
             id: self.id.clone(),
             name: self.name.clone(),
             email: self.email.clone(),
             roles: self.roles.clone(),
             scopes: self.scopes.clone(),
+            home: None,
+        };
+        if tenants {
+            let known = Some(&principal.id).filter(|id| !id.is_empty());
+            let (id, name) = (known.or(self.name.as_ref()), self.name.as_ref().or(known));
+            (principal.id, principal.name) = (id.cloned().unwrap_or_default(), name.cloned());
         }
+        let is_client = matches!(kind, PrincipalKind::Application | PrincipalKind::Organization);
+        if principal.id.is_empty() && !is_client {
+            return Err(bad("a caller has an id".to_owned()));
+        }
+        if !tenants {
+            return match (&self.organization, &self.application) {
+                (None, None) => Ok(principal),
+                _ => Err(bad("there are no tenants without `[usergrid]`".to_owned())),
+            };
+        }
+        if !principal.scopes.is_empty() {
+            return Err(bad("nobody of a tenant has scopes".to_owned()));
+        }
+        if !principal.roles.is_empty() && kind != PrincipalKind::ApplicationUser {
+            return Err(bad("only an application's user has roles".to_owned()));
+        }
+        principal.roles.iter_mut().for_each(|role| *role = role.to_lowercase());
+        at_home(principal, self.homes().map_err(bad)?).map_err(|_| {
+            let keys = match kind {
+                PrincipalKind::AdminUser | PrincipalKind::Organization => {
+                    "\"organization\":\"acme\""
+                }
+                PrincipalKind::Guest
+                | PrincipalKind::User
+                | PrincipalKind::ApplicationUser
+                | PrincipalKind::Application => {
+                    "\"organization\":\"acme\",\"application\":\"shop\""
+                }
+            };
+            bad(format!("say where this {} is of: {keys}, and no other", kind.label()))
+        })
+    }
+
+    fn kind(&self, tenants: bool) -> Result<PrincipalKind, BadQuestion> {
+        const KINDS: [PrincipalKind; 4] = [
+            PrincipalKind::ApplicationUser,
+            PrincipalKind::Application,
+            PrincipalKind::Organization,
+            PrincipalKind::AdminUser,
+        ];
+        let (kinds, default) = if tenants {
+            (&KINDS[..], PrincipalKind::ApplicationUser)
+        } else {
+            (&[PrincipalKind::User][..], PrincipalKind::User)
+        };
+        let Some(word) = &self.kind else { return Ok(default) };
+        kinds.iter().copied().find(|kind| kind.label() == word).ok_or_else(|| {
+            let labels: Vec<&str> = kinds.iter().map(|kind| kind.label()).collect();
+            BadQuestion::Caller(format!("`{word}` is no kind of caller: {}", labels.join(", ")))
+        })
+    }
+
+    fn homes(&self) -> Result<Vec<At>, String> {
+        let at = match (&self.organization, &self.application) {
+            (None, None) => return Ok(Vec::new()),
+            (organization, None) => organization.clone().unwrap_or_default(),
+            (organization, Some(application)) => {
+                format!("{}/{application}", organization.as_deref().unwrap_or_default())
+            }
+        };
+        At::parse(&at).map(|at| vec![at])
     }
 }
 

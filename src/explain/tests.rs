@@ -46,8 +46,8 @@ fn question(target: &str, fields: &[(&str, &str)]) -> Question {
 
 fn explained(config: &Config, question: &Question, proof: Proof) -> Explanation {
     let asked = Asked::read(question, config).unwrap();
-    let proof = asked.token().is_some().then_some(proof);
-    asked.judge(proof, SystemTime::UNIX_EPOCH + Duration::from_secs(1))
+    let proof = asked.credential().is_some().then_some(proof);
+    asked.judge(proof, None, SystemTime::UNIX_EPOCH + Duration::from_secs(1))
 }
 
 fn signed() -> Proof {
@@ -169,4 +169,67 @@ fn what_no_client_could_send_is_no_question() {
     assert_eq!(ask("GET", &[("a b", "c")]).as_deref(), Some("`a b` is no field name"));
     let said = ask("GET", &[("X-Key", "hunter2\u{1}")]).unwrap();
     assert!(!said.contains("hunter2"), "{said}");
+}
+
+fn tenants() -> Config {
+    config(
+        r#"
+        backend = "http://127.0.0.1:9000"
+        secret = "0123456789abcdef0123456789abcdef"
+        [rules]
+        "* /{org}/{app}/**"          = "permissions"
+        "* /{org}/{app}/orders/**"   = "authenticated"
+        "GET /acme/shop/catalog/**"  = "guest"
+        "GET /reports"               = "admin@acme"
+        [usergrid]
+        "#,
+    )
+}
+
+#[test]
+#[rustfmt::skip] // a table is read by column
+fn what_is_said_of_somebody_of_a_tenant_holds_whoever_it_is() {
+    use Outcome::{Answered, Permit, Refuse, Unknown};
+    let config = tenants();
+    let fields = [("Authorization", "Bearer YWMtabc")];
+    let refused = || Proof::Refused(Unresolved::Expired);
+    for (target, proof, outcome, reason) in [
+        ("/acme/shop/cats",      signed(),      Unknown,  "other_tenant"),
+        ("/acme/shop/orders",    signed(),      Unknown,  "other_tenant"),
+        // `status` can be no organization: the path is of no tenant, and everybody is of one.
+        ("/status/x/orders",     signed(),      Unknown,  "other_tenant"),
+        ("/acme/shop/catalog/1", signed(),      Permit,   "ok"),
+        ("/reports",             signed(),      Unknown,  "other_tenant"),
+        ("/none",                signed(),      Refuse,   "no_rule"),
+        ("/acme/a%40b/cats",     signed(),      Refuse,   "not_permitted"),
+        ("/acme/shop/roles",     signed(),      Answered, "owned"),
+        ("/acme/shop/cats",      refused(),     Refuse,   "token_expired"),
+        ("/acme/shop/roles",     refused(),     Refuse,   "token_expired"),
+        ("/acme/shop/catalog/1", Proof::Unseen, Permit,   "ok"),
+    ] {
+        let told = explained(&config, &question(target, &fields), proof);
+        assert_eq!((told.decision.outcome, told.decision.reason.as_str()), (outcome, reason), "{target}");
+    }
+}
+
+#[test]
+fn no_explanation_holds_a_clients_secret() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let config = tenants();
+    let basic = format!("Basic {}", STANDARD.encode(format!("b3U6acme:{SECRET}")));
+    let parameters = format!("?client_id=b3U6acme&client_secret={SECRET}&x=1");
+    let fields = [("Authorization", basic.as_str())];
+    for (target, fields) in [
+        (format!("/acme/shop/cats{parameters}"), &[][..]),
+        (format!("/acme/shop/roles{parameters}"), &[][..]),
+        (format!("/acme/shop/token{parameters}&grant_type=client_credentials"), &[][..]),
+        (format!("/system/x{parameters}"), &[][..]),
+        ("/acme/shop/cats".to_owned(), &fields[..]),
+    ] {
+        let told = explained(&config, &question(&target, fields), Proof::Unseen);
+        let said = format!("{}{}", serde_json::to_string(&told).unwrap(), render(&told, false));
+        for secret in [SECRET, &basic["Basic ".len()..]] {
+            assert!(!said.contains(secret), "{target}: {said}");
+        }
+    }
 }

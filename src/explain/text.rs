@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{Explanation, Forwarded, Outcome, PrincipalFound, RuleFound, RuleLine, TermFound};
+use super::{
+    Explanation, Forwarded, Outcome, PrincipalFound, RuleFound, RuleLine, TenantFound, TermFound,
+};
 
 /// Where the text of a part begins.
 const INDENT: usize = 13;
@@ -38,7 +40,10 @@ pub fn render(explanation: &Explanation, color: bool) -> String {
         page.part("credential", &found.says);
         page.part("principal", &principal(explanation.principal.as_ref(), found.present));
     }
-    if explanation.canonical.is_some() && explanation.decision.outcome != Outcome::Answered {
+    if let Some(tenant) = &explanation.tenant {
+        page.tenant(tenant);
+    }
+    if !explanation.before_rules {
         page.rule(explanation.rule.as_ref());
     }
     page.decision(explanation);
@@ -61,6 +66,13 @@ impl Page {
 
     fn more(&mut self, text: &str) {
         self.part("", text);
+    }
+
+    fn tenant(&mut self, tenant: &TenantFound) {
+        self.part("tenant", &format!("{}  ({})", tenant.name, tenant.says));
+        if let Some(user) = &tenant.user {
+            self.more(&printable(user));
+        }
     }
 
     fn rule(&mut self, rule: Option<&RuleFound>) {
@@ -114,7 +126,10 @@ impl Page {
         let decision = &explanation.decision;
         let (paint, text) = match decision.outcome {
             Outcome::Permit => (GREEN, decision.says.clone()),
-            Outcome::Answered => (GREEN, format!("204 · {}", decision.says)),
+            Outcome::Answered => match decision.status {
+                Some(status) => (GREEN, format!("{status} · {}", decision.says)),
+                None => (GREEN, decision.says.clone()),
+            },
             Outcome::Refuse => (RED, format!("{} · reason {}", decision.says, decision.reason)),
             Outcome::Unknown => (YELLOW, decision.says.clone()),
         };
@@ -162,9 +177,13 @@ fn principal(found: Option<&PrincipalFound>, carries_one: bool) -> String {
     if found.name.is_some() {
         let _ = write!(text, " (id {})", found.id);
     }
+    if !found.of.is_empty() {
+        let _ = write!(text, " of {}", found.of.join(", "));
+    }
+    let has_roles = matches!(found.kind.as_str(), "user" | "application_user");
     for (label, list) in [("roles", &found.roles), ("scopes", &found.scopes)] {
         match list.as_slice() {
-            [] if label == "scopes" => {}
+            [] if label == "scopes" || !has_roles => {}
             [] => text.push_str("  no roles"),
             some => {
                 let _ = write!(text, "  {label}: {}", some.join(", "));

@@ -73,6 +73,14 @@ impl Guesses {
     }
 }
 
+impl Guesses {
+    /// Whether `ip` turned out to speak for several: shutting it out would shut out all of them.
+    pub fn is_shared(&self, ip: IpAddr, now: Instant) -> bool {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.get(&network(ip)).is_some_and(|count| count.is_current(now) && count.shared)
+    }
+}
+
 impl Count {
     fn is_current(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.since) < WINDOW

@@ -1,17 +1,25 @@
 //! A request's whole life, on one screen: canonical → rule → credential → principal → decision →
 //! outbound → upstream → response → record. Each stage is a call down; none calls up or sideways.
+//!
+//! With `[usergrid]` there is one branch, after canonical: `tenancy` finds what the path means in its
+//! tenant and answers it, or settles its one form and goes on with rule, credential and decision.
 
 mod access;
 mod answer;
 mod body;
+mod collect;
 mod cors;
 mod guess;
 mod id;
+mod manners;
 mod outbound;
 mod peer;
+mod proof;
 pub(crate) mod rehearse;
 mod reject;
+pub(crate) mod side_door;
 mod state;
+mod tenancy;
 mod trailers;
 
 use std::{
@@ -46,7 +54,8 @@ pub use self::{
 };
 use crate::{
     auth::{credential::Credential, hot::Caller, resolve::Unresolved},
-    policy::{self, Match, Presented, Requirement},
+    directory::UserRef,
+    policy::{self, Match, Presented, Requirement, Tenant},
     request::{Canonical, Framing},
     telemetry::{
         instant::unix_ms,
@@ -55,6 +64,7 @@ use crate::{
     },
     tick,
     upstream::RequestBody,
+    usergrid::road,
 };
 
 /// Hashes claims, under a key that nobody outside knows.
@@ -75,6 +85,7 @@ pub async fn handle(
     let cors = state.config.cors.as_ref();
     let preflight = cors.is_some_and(|_| cors::is_preflight(&parts.method, &parts.headers));
     let origin = cors.and_then(|_| parts.headers.get(ORIGIN).cloned());
+    let callback = state.callback(parts.uri.query());
 
     let mut response = match serve(&gate, &state, &peer, parts, body, preflight, &mut record).await
     {
@@ -89,7 +100,10 @@ pub async fn handle(
             record.answered(refusal.status(), decision, refusal.reason());
             // Whoever sent what could be read in two ways may have more of it in the pipe.
             closes |= matches!(refusal, Refusal::BadRequest(_));
-            refusal.response(record.request_id())
+            match &state.office {
+                None => refusal.response(record.request_id()),
+                Some(_) => refusal.envelope(callback.as_deref()),
+            }
         }
     };
 
@@ -114,7 +128,7 @@ async fn serve(
     record: &mut AccessRecord,
 ) -> Result<Response<Body>, Refusal> {
     let config = &*state.config;
-    let mut request = Canonical::read(parts, body.is_end_stream(), peer.over_tls, &state.policy)?;
+    let request = Canonical::read(parts, body.is_end_stream(), peer.over_tls, &state.policy)?;
     if state.logs() {
         record.target(logged_target(state, &request));
     }
@@ -126,59 +140,114 @@ async fn serve(
     record.client(client.map(|ip| ip.to_string()));
     let client = client.or(peer.ip());
 
+    let way = Way { gate, state, peer, route: &route, client };
+    if let Some(office) = &state.office {
+        // Boxed: a future is as large as the largest road that it may take, and is moved as a whole.
+        return Box::pin(tenancy::serve(way, office, request, body, record)).await;
+    }
     let rule = config.rules.find(&request.method, request.authority.host(), &request.path);
     record.rule(rule.as_ref().map(|rule| rule.index));
-    let identity = identify(gate, state, rule.as_ref(), &request, (peer, client), record).await?;
-    let presented = identity
-        .as_deref()
-        .map_or(Presented::Nothing, |identity| Presented::Proven(&identity.principal));
-    let permit = policy::decide(rule.as_ref(), presented, record.at())?;
-    record.waived(permit.waived());
+    let index = rule.as_ref().map(|rule| rule.index);
+    let identity = identify(way, rule.as_ref(), &request, record).await?;
+    way.judge_and_forward(request, body, identity, (index, None), record).await
+}
 
-    state.sources.strip(&mut request.fields, &mut request.query);
-    let backend = &state.backends[permit.rule().backend];
-    let allowed = permit.rule().body.unwrap_or(config.limits.body);
-    let body = outbound_body(body, request.framing, allowed, config.limits.body_idle)?;
-    record.receives(body.progress());
-    let outbound = Outbound {
-        method: request.method,
-        authority: &request.authority,
-        path: &request.path,
-        query: &request.query,
-        came: request.came,
-        fields: request.fields,
-        framing: request.framing,
-        caller: identity.as_deref(),
-    };
-    let way = (peer, &route);
-    let outbound = outbound.build(&permit, config, backend, way, record.request_id(), body)?;
+/// The tenant that a request is about, and the user whom its path names.
+#[derive(Clone, Copy)]
+struct InTenant<'a> {
+    tenant: &'a Tenant,
+    subject: Option<&'a UserRef>,
+}
 
-    let first_byte = permit.rule().timeout.unwrap_or(backend.settings.first_byte_timeout);
-    let sent = state.logs().then(Instant::now);
-    let answer = backend.upstream.send(outbound, first_byte).await;
-    record.backend_took(sent.map(|sent| sent.elapsed()));
-    let fit = Fit { personal: identity.is_some(), trailers: request.accepts_trailers };
-    Ok(answer::pass_on(answer?, fit)?)
+/// How a request came, and what it is served with.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    gate: &'a Gate,
+    state: &'a State,
+    peer: &'a Peer,
+    route: &'a Route,
+    /// The client's address, unless it came by a unix socket.
+    client: Option<std::net::IpAddr>,
+}
+
+impl<'a> Way<'a> {
+    /// The rest of a request's road: judged by its rule (by its index), sent, and its answer passed on.
+    async fn judge_and_forward(
+        self,
+        mut request: Canonical,
+        body: Incoming,
+        identity: Option<Rc<Caller>>,
+        (rule, tenant): (Option<usize>, Option<InTenant<'_>>),
+        record: &mut AccessRecord,
+    ) -> Result<Response<Body>, Refusal> {
+        let Self { state, peer, route, .. } = self;
+        let config = &*state.config;
+        let rule = rule.map(|index| config.rules.at(index, &request.path));
+        let presented = identity
+            .as_deref()
+            .map_or(Presented::Nothing, |identity| Presented::Proven(&identity.principal));
+        // In its canonical form the path begins with the tenant's two names.
+        let rest: Vec<&str> = match tenant {
+            Some(_) => request.path.segments().skip(2).collect(),
+            None => Vec::new(),
+        };
+        let asked = tenant.map(|at| road::request(at.tenant, &request.method, &rest, at.subject));
+        let permit = policy::decide(rule.as_ref(), presented, record.at(), asked.as_ref())?;
+        record.waived(permit.waived());
+
+        state.sources.strip(&mut request.fields, &mut request.query);
+        let backend = &state.backends[permit.rule().backend];
+        let allowed = permit.rule().body.unwrap_or(config.limits.body);
+        let body = outbound_body(body, request.framing, allowed, config.limits.body_idle)?;
+        record.receives(body.progress());
+        let outbound = Outbound {
+            method: request.method,
+            authority: &request.authority,
+            path: &request.path,
+            query: &request.query,
+            came: request.came,
+            fields: request.fields,
+            framing: request.framing,
+            caller: identity.as_deref(),
+        };
+        let outbound =
+            outbound.build(&permit, config, backend, (peer, route), record.request_id(), body)?;
+
+        let first_byte = permit.rule().timeout.unwrap_or(backend.settings.first_byte_timeout);
+        let sent = state.logs().then(Instant::now);
+        let answer = backend.upstream.send(outbound, first_byte).await;
+        record.backend_took(sent.map(|sent| sent.elapsed()));
+        let fit = Fit { personal: identity.is_some(), trailers: request.accepts_trailers };
+        Ok(answer::pass_on(answer?, fit)?)
+    }
+
+    /// Counts what an address that may speak for others did, and tells the operator once.
+    fn count(self, ip: std::net::IpAddr, claim: Option<u64>) {
+        if self.gate.shared.guesses.count(ip, claim, tick::now()) {
+            let message = "a peer speaks for several clients and [trust] does not name it";
+            let effect = "guesses from there are not counted";
+            event(Level::Warn, message, &[("peer", &self.peer.text()), ("effect", &effect)]);
+        }
+    }
 }
 
 /// Whom the request's credential proves; `None` when it carries none, or its rule asks for none.
 async fn identify(
-    gate: &Gate,
-    state: &State,
+    way: Way<'_>,
     rule: Option<&Match<'_>>,
     request: &Canonical,
-    (peer, client): (&Peer, Option<std::net::IpAddr>),
     record: &mut AccessRecord,
 ) -> Result<Option<Rc<Caller>>, Refusal> {
     if rule.is_some_and(|rule| matches!(rule.rule.requirement, Requirement::Public)) {
         return Ok(None); // no look-up: a public route answers while the store is down
     }
+    let Way { gate, state, peer, .. } = way;
     let Some(found) = state.sources.extract(request)? else { return Ok(None) };
     let token = match &found.credential {
         Credential::Token(token) => token,
         Credential::Client { .. } => return Err(Refusal::ClientCredentials),
     };
-    let limited = client.filter(|_| state.config.tokens.foreign.is_some());
+    let limited = way.client.filter(|_| state.config.tokens.foreign.is_some());
     let limit = state.config.limits.unknown_tokens;
     if limited.is_some_and(|ip| gate.shared.guesses.exhausted(ip, limit, tick::now())) {
         return Err(Refusal::TooManyUnknown);
@@ -191,12 +260,7 @@ async fn identify(
         Err(unresolved) => {
             record.not_identified();
             if let (Some(ip), Unresolved::Unknown) = (limited, &unresolved) {
-                let claim = claim(state, request, peer);
-                if gate.shared.guesses.count(ip, claim, tick::now()) {
-                    let message = "a peer speaks for several clients and [trust] does not name it";
-                    let effect = "guesses from there are not counted";
-                    event(Level::Warn, message, &[("peer", &peer.text()), ("effect", &effect)]);
-                }
+                way.count(ip, claim(state, request, peer));
             }
             Err(unresolved.into())
         }

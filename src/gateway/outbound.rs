@@ -219,6 +219,7 @@ mod tests {
             email: Some("eve@shop.example".to_owned()),
             roles: vec!["buyer".to_owned(), "night shift,x".to_owned()],
             scopes: Vec::new(),
+            home: None,
         }
     }
 

@@ -196,6 +196,16 @@ impl Route {
         stranger.or(self.hops.first()).copied()
     }
 
+    /// `https://shop.example`: under which the client asked, as far as a trusted peer tells.
+    pub(super) fn base(&self, peer: &Peer, authority: &str) -> String {
+        let text = |value: &Option<HeaderValue>| {
+            value.as_ref().and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
+        let proto = text(&self.proto).unwrap_or_else(|| peer.scheme().to_owned());
+        let host = text(&self.host).unwrap_or_else(|| authority.to_owned());
+        format!("{proto}://{host}")
+    }
+
     /// Removes every forwarding field and sets ours.
     pub(super) fn rebuild(&self, fields: &mut HeaderMap, peer: &Peer, asked: &Asked) {
         let old: Vec<HeaderName> = fields

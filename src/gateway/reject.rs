@@ -3,16 +3,17 @@
 //! No `_` arm anywhere: a new reason does not compile until someone has chosen its answer.
 
 use http::{
-    HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderValue, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
-use super::body::Body;
+use super::{body::Body, manners};
 use crate::{
     auth::{credential::CredentialError, resolve::Unresolved},
     policy::Denial,
     request::BadRequest,
     upstream::{BodyFault, UpstreamError},
+    usergrid::{self, Fault},
 };
 
 /// Why a request was not forwarded, or its answer not passed on.
@@ -48,6 +49,15 @@ pub enum Refusal {
     /// The backend gave no answer.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// An endpoint of `[usergrid]` answers so.
+    #[error("{}", .0.description)]
+    Usergrid(Box<Fault>),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Usergrid(Box::new(fault))
+    }
 }
 
 /// The realm of our challenges (RFC 9110 11.5).
@@ -68,7 +78,13 @@ impl Refusal {
             Self::IdentityTooLarge => StatusCode::BAD_GATEWAY,
             Self::StrippedPath => StatusCode::BAD_REQUEST,
             Self::Upstream(error) => upstream_row(error).0,
+            Self::Usergrid(fault) => fault.status,
         }
+    }
+
+    /// The status line as clients see it: those of Usergrid (`usergrid`) get other ones.
+    pub(crate) fn status_told(&self, usergrid: bool) -> StatusCode {
+        if usergrid { manners::fault(self).status } else { self.status() }
     }
 
     /// The word of log, metric, body and `docs/refusals.md`.
@@ -85,6 +101,7 @@ impl Refusal {
             Self::IdentityTooLarge => "identity_too_large",
             Self::StrippedPath => "path_after_strip",
             Self::Upstream(error) => upstream_row(error).1,
+            Self::Usergrid(fault) => fault.reason,
         }
     }
 
@@ -96,6 +113,7 @@ impl Refusal {
                 match self.status() {
                     StatusCode::BAD_REQUEST => "invalid_request",
                     StatusCode::UNAUTHORIZED => "invalid_token",
+                    StatusCode::TOO_MANY_REQUESTS => "too_many_requests",
                     _ => "temporarily_unavailable",
                 }
             }
@@ -104,6 +122,8 @@ impl Refusal {
                 Denial::RoleMissing
                 | Denial::ScopeMissing
                 | Denial::NotSelf
+                | Denial::NotPermitted
+                | Denial::OtherTenant
                 | Denial::Forbidden => "insufficient_scope",
                 Denial::NoRule | Denial::Denied | Denial::RuleExpired => "forbidden",
             },
@@ -111,6 +131,7 @@ impl Refusal {
             Self::BodyTooLarge => "content_too_large",
             Self::IdentityTooLarge => "bad_gateway",
             Self::Upstream(error) => upstream_row(error).2,
+            Self::Usergrid(fault) => fault.code,
         }
     }
 
@@ -138,7 +159,8 @@ impl Refusal {
             | Self::BodyTooLarge
             | Self::IdentityTooLarge
             | Self::StrippedPath
-            | Self::Upstream(_) => None,
+            | Self::Upstream(_)
+            | Self::Usergrid(_) => None,
         }
     }
 
@@ -155,6 +177,8 @@ impl Refusal {
             Self::Unresolved(_) | Self::IdentityTooLarge => "proxy_internal_error",
             Self::TooManyUnknown => "http_request_denied",
             Self::Upstream(error) => upstream_row(error).3,
+            Self::Usergrid(fault) if fault.status.is_server_error() => "proxy_internal_error",
+            Self::Usergrid(_) => "http_request_denied",
         }
     }
 
@@ -190,11 +214,30 @@ impl Refusal {
         if let Some(seconds) = self.retry_after() {
             head.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        let proxy_status = format!("tollgate; error={}; details=\"{reason}\"", self.proxy_error());
+        self.tell_proxy_status(head);
+        response
+    }
+
+    /// The answer as clients of Usergrid read it.
+    #[must_use]
+    pub fn envelope(&self, callback: Option<&str>) -> Response<Body> {
+        let fault = manners::fault(self);
+        let retry_after = fault.retry_after;
+        let mut response = usergrid::response(&Err(fault), callback).map(Body::full);
+        let head = response.headers_mut();
+        if let Some(seconds) = self.retry_after().filter(|_| retry_after.is_none()) {
+            head.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        self.tell_proxy_status(head);
+        response
+    }
+
+    fn tell_proxy_status(&self, head: &mut HeaderMap) {
+        let (error, reason) = (self.proxy_error(), self.reason());
+        let proxy_status = format!("tollgate; error={error}; details=\"{reason}\"");
         if let Ok(proxy_status) = HeaderValue::try_from(proxy_status) {
             head.insert("proxy-status", proxy_status);
         }
-        response
     }
 }
 
@@ -241,6 +284,9 @@ pub fn reasons() -> Vec<&'static str> {
         "backend_bad_response",
         "body_timeout",
         "body_cut",
+        "invalid_grant",
+        "usergrid_error",
+        "usergrid_busy",
     ]);
     words
 }

@@ -24,6 +24,7 @@ use crate::{
         resolve::{Resolver, Scheme},
     },
     config::{self, AccessLog, Config, Server},
+    directory::DirectoryOrigin,
     request::{RequestPolicy, path::CanonicalPath},
     store::{LinkEvent, Store, StoreOrigin},
     telemetry::{
@@ -31,6 +32,7 @@ use crate::{
         metrics::WorkerMetrics,
     },
     upstream::Upstream,
+    usergrid::{self, Office},
 };
 
 /// One loaded configuration and what all workers share of it.
@@ -43,6 +45,8 @@ pub struct Generation {
     pub near: NearCache,
     /// Which tokens there are.
     pub scheme: Scheme,
+    /// With `[usergrid]`.
+    pub directory: Option<DirectoryOrigin>,
 }
 
 impl Generation {
@@ -110,6 +114,8 @@ pub struct State {
     pub(super) sources: Sources,
     pub(super) resolver: Resolver,
     pub(super) backends: Vec<Backend>,
+    /// With `[usergrid]`: what answers the platform's own endpoints.
+    pub(super) office: Option<Office>,
 }
 
 /// A backend, its pool, and what its requests need that can be made once.
@@ -197,14 +203,30 @@ impl State {
                 Backend::new(settings.clone(), upstream, &config)
             })
             .collect();
+        let directory = generation.directory.as_ref().map(|origin| origin.attach(store.clone()));
+        let office = match (&directory, &generation.scheme) {
+            (Some(directory), Scheme::Tenants(keyring)) => {
+                Some(Office::new(directory.clone(), keyring.clone()))
+            }
+            _ => None,
+        };
+        let sources = Sources::new(config.tokens.from.clone());
+        let resolver = Resolver::new(generation.scheme.clone(), generation.near.clone(), store);
         Self {
             policy: config.request_policy(),
-            sources: Sources::new(config.tokens.from.clone()),
-            resolver: Resolver::new(generation.scheme.clone(), generation.near.clone(), store),
+            sources: if office.is_some() { sources.of_usergrid() } else { sources },
+            resolver: resolver.over(directory),
             backends,
+            office,
             config,
             generation,
         }
+    }
+
+    /// The function that `?callback=` names, where `[usergrid] jsonp` honours it.
+    pub(super) fn callback(&self, query: Option<&str>) -> Option<String> {
+        self.config.usergrid.as_ref().filter(|usergrid| usergrid.jsonp)?;
+        usergrid::callback(query?)
     }
 
     /// Whether access lines are written at all.

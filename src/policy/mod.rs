@@ -5,6 +5,7 @@ pub mod explain;
 pub mod pattern;
 pub mod requirement;
 pub mod ruleset;
+pub mod tenant;
 #[cfg(test)]
 mod testing;
 mod words;
@@ -16,8 +17,9 @@ use std::{
 
 pub use decide::{Denial, Permit, Presented, decide};
 pub use pattern::Left;
-pub use requirement::Requirement;
+pub use requirement::{Requirement, Tenancy};
 pub use ruleset::{Conflict, ConflictKind, Match, RuleSet};
+pub use tenant::{Tenant, TenantRequest};
 
 /// One line of `[rules]`.
 #[derive(Clone, Debug)]

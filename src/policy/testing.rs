@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::{Conflict, Left, Requirement, Rule, RuleSet};
+use super::{Conflict, Left, Requirement, Rule, RuleSet, Tenancy};
 use crate::request::path::{Case, EmptySegments, EncodedSlash, PathPolicy, Punctuation};
 
 pub(super) const STRICT: PathPolicy = PathPolicy {
@@ -23,6 +23,8 @@ pub(super) struct Line {
     pub(super) audit: Option<SystemTime>,
     pub(super) until: Option<SystemTime>,
     pub(super) backend: usize,
+    /// Whether there is a `[usergrid]`.
+    pub(super) usergrid: bool,
 }
 
 impl Line {
@@ -34,12 +36,19 @@ impl Line {
             audit: None,
             until: None,
             backend: 0,
+            usergrid: false,
         }
+    }
+
+    /// A line of a file with `[usergrid]`.
+    pub(super) fn of_tenants(left: &str, right: &str) -> Self {
+        Self { usergrid: true, ..Self::new(left, right) }
     }
 
     fn rule(self, paths: &PathPolicy) -> Rule {
         let left = Left::parse(&self.left, paths).unwrap();
-        let written = Requirement::parse(&self.right, left.captures()).unwrap();
+        let tenancy = if self.usergrid { left.tenancy() } else { Tenancy::Plain };
+        let written = Requirement::parse(&self.right, left.captures(), tenancy).unwrap();
         Rule {
             name: self.left,
             asks: self.right,

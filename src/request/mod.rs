@@ -8,10 +8,13 @@ mod bad_request;
 pub mod fields;
 pub(crate) mod fold;
 mod framing;
+pub mod owned;
 pub mod path;
 pub(crate) mod percent;
+pub mod person_name;
 pub mod query;
 pub(crate) mod refusals;
+pub mod tenant_name;
 #[cfg(test)]
 pub(crate) mod tests;
 

@@ -1,14 +1,20 @@
 //! Records in this process's memory: for tests, and for trying things out. Gone when it ends.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use uuid::Uuid;
 
-use super::{StoreError, first_generation};
+use super::{
+    StoreError,
+    documents::{Change, Commit, DocumentKey, Slot, Tally},
+    first_generation,
+    tallies::Tallies,
+};
 use crate::token::{
     record::{PrincipalState, TokenRecord},
     ttl::{record_expiry_ms, unix_ms},
@@ -17,7 +23,7 @@ use crate::token::{
 /// How this store is called in errors and in `/readyz`.
 pub(super) const NAME: &str = "memory:";
 
-/// Most tokens and most principals, each: some 300 MB of them. A store that is meant for trying out
+/// Most tokens, principals, documents and members of sets, each: some 300 MB of tokens. A store that is meant for trying out
 /// must not be what ends the process.
 const ENTRIES_MAX: usize = 500_000;
 
@@ -28,6 +34,7 @@ const SWEEP_EVERY: usize = 1_024;
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     maps: Arc<Mutex<Maps>>,
+    tallies: Arc<Tallies>,
 }
 
 impl std::fmt::Debug for MemoryStore {
@@ -42,6 +49,11 @@ struct Maps {
     tokens: HashMap<Uuid, TokenRecord>,
     principals: HashMap<String, PrincipalState>,
     issues: usize,
+    /// By slot and name.
+    documents: BTreeMap<String, Vec<u8>>,
+    /// The members of sets by the set's slot and name, and how many there are in all.
+    sets: BTreeMap<String, BTreeSet<String>>,
+    members: usize,
 }
 
 impl MemoryStore {
@@ -51,7 +63,7 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// A panic elsewhere leaves whole entries behind: every change below is one map operation.
+    /// A panic elsewhere leaves whole entries behind: nothing below can end within a change.
     fn maps(&self) -> MutexGuard<'_, Maps> {
         self.maps.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -71,18 +83,19 @@ impl MemoryStore {
     ) -> Result<TokenRecord, StoreError> {
         let first = first_generation(NAME)?;
         let mut maps = self.maps();
-        maps.issues += 1;
-        if maps.issues.is_multiple_of(SWEEP_EVERY) || maps.tokens.len() >= ENTRIES_MAX {
-            maps.sweep(unix_ms(SystemTime::now()));
-        }
-        if maps.tokens.len() >= ENTRIES_MAX || maps.principals.len() >= ENTRIES_MAX {
-            return Err(failed("it is full"));
-        }
+        maps.make_room()?;
         let fresh = PrincipalState { generation: first, active: true };
         record.generation =
             maps.principals.entry(record.subject.clone()).or_insert(fresh).generation;
         maps.tokens.insert(id, record.clone());
         Ok(record)
+    }
+
+    pub(super) fn keep(&self, id: Uuid, record: &TokenRecord) -> Result<(), StoreError> {
+        let mut maps = self.maps();
+        maps.make_room()?;
+        maps.tokens.insert(id, record.clone());
+        Ok(())
     }
 
     pub(super) fn revoke(&self, id: Uuid) -> bool {
@@ -112,12 +125,112 @@ impl MemoryStore {
         *state = change(*state).ok_or_else(|| failed("a generation is at its end"))?;
         Ok(true)
     }
+
+    pub(super) fn documents(&self, keys: &[DocumentKey]) -> Vec<Option<Vec<u8>>> {
+        let maps = self.maps();
+        keys.iter().map(|key| maps.documents.get(&key.slot.key(&key.name)).cloned()).collect()
+    }
+
+    pub(super) fn commit(&self, commit: Commit) -> Result<bool, StoreError> {
+        let mut maps = self.maps();
+        let holds = |(name, expected): &(String, Option<Vec<u8>>)| {
+            maps.documents.get(&commit.slot.key(name)) == expected.as_ref()
+        };
+        if !commit.expects.iter().all(holds) {
+            return Ok(false);
+        }
+        // As if all that is written were new: near the end, a little early. Removing always works.
+        let written = commit.changes.iter().filter(|change| writes(change)).count();
+        if written > 0 && maps.documents.len().max(maps.members) + written > ENTRIES_MAX {
+            return Err(failed("it is full"));
+        }
+        for change in commit.changes {
+            maps.change(commit.slot, change);
+        }
+        Ok(true)
+    }
+
+    pub(super) fn members(
+        &self,
+        slot: Slot,
+        set: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Vec<String> {
+        let maps = self.maps();
+        let Some(members) = maps.sets.get(&slot.key(set)) else { return Vec::new() };
+        let first = after.map_or(Bound::Unbounded, Bound::Excluded);
+        members.range::<str, _>((first, Bound::Unbounded)).take(limit).cloned().collect()
+    }
+
+    pub(super) fn count_members(&self, slot: Slot, set: &str) -> usize {
+        self.maps().sets.get(&slot.key(set)).map_or(0, BTreeSet::len)
+    }
+
+    pub(super) fn tally(&self, key: &str, window: Duration) -> Result<Tally, StoreError> {
+        self.tallies.tally(key, window).ok_or_else(|| failed("too much is counted"))
+    }
+
+    pub(super) fn tallied(&self, key: &str) -> u32 {
+        self.tallies.tallied(key)
+    }
+
+    pub(super) fn untally(&self, key: &str) {
+        self.tallies.untally(key);
+    }
+
+    pub(super) fn forget_tally(&self, key: &str) {
+        self.tallies.forget(key);
+    }
 }
 
 impl Maps {
+    /// Sweeps now and then and when there is no room for a token; fails when there is none after
+    /// that either.
+    fn make_room(&mut self) -> Result<(), StoreError> {
+        self.issues += 1;
+        if self.issues.is_multiple_of(SWEEP_EVERY) || self.tokens.len() >= ENTRIES_MAX {
+            self.sweep(unix_ms(SystemTime::now()));
+        }
+        if self.tokens.len() >= ENTRIES_MAX || self.principals.len() >= ENTRIES_MAX {
+            return Err(failed("it is full"));
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, slot: Slot, change: Change) {
+        match change {
+            Change::Put { name, value } => {
+                self.documents.insert(slot.key(&name), value);
+            }
+            Change::Delete { name } => {
+                self.documents.remove(&slot.key(&name));
+            }
+            Change::Add { set, member } => {
+                let added = self.sets.entry(slot.key(&set)).or_default().insert(member);
+                self.members += usize::from(added);
+            }
+            Change::Remove { set, member } => {
+                let key = slot.key(&set);
+                let Some(members) = self.sets.get_mut(&key) else { return };
+                self.members -= usize::from(members.remove(&member));
+                if members.is_empty() {
+                    self.sets.remove(&key);
+                }
+            }
+        }
+    }
+
     fn sweep(&mut self, now_ms: i64) {
         self.tokens
             .retain(|_, record| record_expiry_ms(record.expires_ms).is_none_or(|at| at > now_ms));
+    }
+}
+
+fn writes(change: &Change) -> bool {
+    match change {
+        Change::Put { .. } | Change::Add { .. } => true,
+        Change::Delete { .. } | Change::Remove { .. } => false,
     }
 }
 

@@ -6,15 +6,19 @@
 //! Invariant: "could not find out" is a [`StoreError`], never `None`. A store that is down, slow,
 //! loading, read-only or asking for a password never makes a token unknown.
 
+pub mod documents;
 pub mod file;
 pub mod foreign;
 pub mod memory;
 pub mod redis;
+mod tallies;
 #[cfg(test)]
 pub(crate) mod testing;
 
 #[cfg(test)]
 mod behaviour_tests;
+#[cfg(test)]
+mod documents_tests;
 
 use std::time::{Duration, SystemTime};
 

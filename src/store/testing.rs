@@ -24,6 +24,7 @@ use crate::{
 pub(crate) fn record(subject: &str, expires_ms: i64) -> TokenRecord {
     TokenRecord {
         subject: subject.to_owned(),
+        holder: None,
         name: Some(format!("{subject} of the tests")),
         email: None,
         roles: vec!["buyer".to_owned()],

@@ -5,12 +5,42 @@
 //! that the UUID was given to its bearer.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Whose a token of a tenant is; the subject is that one's UUID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Holder {
+    /// A user of this application.
+    ApplicationUser {
+        /// Its application.
+        application: Uuid,
+        /// Whose that is.
+        organization: Uuid,
+        /// How often both had been shut out when the token was issued.
+        era: u64,
+    },
+    /// An application's client.
+    Application {
+        /// Whose the application is.
+        organization: Uuid,
+        /// How often both had been shut out when the token was issued.
+        era: u64,
+    },
+    /// An organization's client.
+    Organization,
+    /// An admin.
+    AdminUser,
+}
 
 /// The record of one token, keyed by the UUID in its text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenRecord {
     /// The principal's id.
     pub subject: String,
+    /// What kind of principal that is; `None` without `[usergrid]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Holder>,
     /// A name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -48,6 +78,7 @@ mod tests {
     fn a_record_reads_as_plain_json_without_what_it_lacks() {
         let record = TokenRecord {
             subject: "ann".to_owned(),
+            holder: None,
             name: None,
             email: None,
             roles: vec!["buyer".to_owned()],

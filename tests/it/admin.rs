@@ -28,14 +28,14 @@ fn gateway(backend: &Backend, admin: &str) -> Gateway {
 }
 
 /// Where the admin listener of a gateway on TCP is.
-fn admin(gateway: &Gateway) -> SocketAddr {
+pub(crate) fn admin(gateway: &Gateway) -> SocketAddr {
     let line = gateway.err.event("listening");
     let words: Vec<&str> = line["is"].as_str().unwrap().split_whitespace().collect();
     words.windows(2).find(|two| two[0] == "admin").unwrap()[1].parse().unwrap()
 }
 
 /// A request as the commands send it.
-fn post(path: &str, body: &str) -> String {
+pub(crate) fn post(path: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\

@@ -35,7 +35,7 @@ impl Shop {
     }
 
     /// A folder with this configuration.
-    fn with(config: &str) -> Self {
+    pub(crate) fn with(config: &str) -> Self {
         let shop = Self::new();
         shop.write("tollgate.toml", config);
         shop
@@ -45,7 +45,7 @@ impl Shop {
         std::fs::write(self.folder.path().join(name), text).unwrap();
     }
 
-    fn run(&self, args: &[&str]) -> Said {
+    pub(crate) fn run(&self, args: &[&str]) -> Said {
         run_in(self.folder.path(), args, "")
     }
 }
@@ -100,7 +100,7 @@ secret = "0123456789abcdef0123456789abcdef"
 "#;
 
 /// Minted with the secret of [`SHOP`], and never expires: what an explanation says of it is always the same.
-fn timeless() -> String {
+pub(crate) fn timeless() -> String {
     use tollgate::{secret::Secret, token::keyring::Keyring};
     let ring = Keyring::new(&[Secret::new("0123456789abcdef0123456789abcdef")]);
     ring.mint(uuid::Uuid::from_u128(7), i64::MAX).unwrap().expose().to_owned()
@@ -124,8 +124,48 @@ fn every_help_begins_with_what_the_command_is_for_and_ends_with_two_examples() {
     }
 }
 
+/// A folder with a tenant to run the directory's examples in.
+struct Tenants {
+    shop: Shop,
+}
+
+impl Tenants {
+    /// What the examples speak of.
+    fn new() -> Self {
+        const MADE: [&str; 9] = [
+            "org create acme --owner-username olga --owner-email olga@acme.example",
+            "admin create --username pete --email pete@acme.example --org acme",
+            "admin create --username rita --email rita@acme.example",
+            "app create acme/shop --uuid 42b848fc-5db6-4111-8a11-0123456789ab",
+            "app create acme/gone --uuid 7c0ff1b2-0000-11e4-8a11-0123456789ab",
+            "app delete acme/gone --confirm gone",
+            "role create acme/shop buyer",
+            "user create acme/shop nora --email nora@shop.example",
+            "org create spare --owner rita",
+        ];
+        let config = SHOP.split("[rules]").next().unwrap().to_owned() + "[usergrid]\n";
+        let shop = Shop::with(&config);
+        shop.write("password.txt", "kept-for-one-test\n");
+        shop.write("secret.txt", "YXA6kept-for-one-test\n");
+        for line in MADE {
+            let said = shop.run(&line.split(' ').collect::<Vec<_>>());
+            assert_eq!(said.code, 0, "{line}: {said:?}");
+        }
+        let file = |name| shop.folder.path().join(name);
+        std::fs::copy(file("tollgate.redb"), file("before.redb")).unwrap();
+        Self { shop }
+    }
+
+    /// The folder, as if nothing had happened in it.
+    fn again(&self) -> &Path {
+        let folder = self.shop.folder.path();
+        std::fs::copy(folder.join("before.redb"), folder.join("tollgate.redb")).unwrap();
+        folder
+    }
+}
+
 /// The examples are pasted as they stand, in one folder and one after the other, but for the two that
-/// stay: `demo` and `serve`.
+/// stay: `demo` and `serve`. Those about the directory find the same tenant each.
 #[test]
 fn the_examples_of_every_help_work_as_pasted() {
     let shop = Shop::new();
@@ -133,44 +173,51 @@ fn the_examples_of_every_help_work_as_pasted() {
     let home = shop.folder.path().display();
     // As a reader would: first a configuration, then a token, then what needs both.
     shop.write("token.txt", "");
-    let before = format!(
+    let plain = format!(
         "export PATH={bin}:$PATH HOME={home}\n\
-         mkdir -p ~/.local/share/bash-completion/completions ~/.config/fish/completions\n\
-         TOKEN=x\n"
+         mkdir -p ~/.local/share/bash-completion/completions ~/.config/fish/completions\n"
     );
-    let run = |line: &str, before: &str| {
+    let run = |line: &str, before: &str, folder: &Path| {
         let script = format!("{before}{line}\n");
         let output = Command::new("sh")
             .args(["-c", &script])
-            .current_dir(shop.folder.path())
+            .current_dir(folder)
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{line}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     };
-    let (code, said) = run("tollgate init --backend http://127.0.0.1:9000", &before);
-    assert_eq!(code, Some(0), "{said}");
-    let (code, said) = run("tollgate token issue --subject ann > token.txt", &before);
-    assert_eq!(code, Some(0), "{said}");
-    let before = before.replace("TOKEN=x", "TOKEN=$(tollgate token issue --subject ann)");
+    let here = shop.folder.path();
+    run("tollgate init --backend http://127.0.0.1:9000", &plain, here);
+    run("tollgate token issue --subject ann > token.txt", &plain, here);
+    let before = format!("{plain}TOKEN=$(tollgate token issue --subject ann)\n");
+    let tenants = Tenants::new();
     for way in commands() {
         let mut args: Vec<&str> = way.iter().map(String::as_str).collect();
         args.push("--help");
         let help = shop.run(&args).out;
+        let nouns = ["org", "app", "admin", "user", "role", "client"];
+        let directory = nouns.contains(&args[0]);
         let (_, examples) = help.split_once("\nExamples:\n").unwrap();
         for line in examples.lines().take_while(|line| line.starts_with("  ")) {
+            if directory {
+                run(line.trim(), &plain, tenants.again());
+                continue;
+            }
             // `init` has been pasted; another one would find its file there.
             let stays = ["demo", "serve", "init --backend http"];
             let shell = line.contains("TOKEN=$(") || line.contains("$TOKEN");
             if stays.iter().any(|word| line.contains(word)) && !shell {
                 continue;
             }
-            let revokes = line.contains("token revoke") && line.contains("--subject");
-            let (code, said) = run(line.trim(), &before);
-            assert_eq!(code, Some(0), "{line}: {said}");
-            if revokes {
-                let (code, said) = run("tollgate token issue --subject ann > token.txt", &before);
-                assert_eq!(code, Some(0), "{said}");
+            run(line.trim(), &before, here);
+            if line.contains("token revoke") && line.contains("--subject") {
+                run("tollgate token issue --subject ann > token.txt", &plain, here);
             }
         }
     }
@@ -369,9 +416,15 @@ fn explanations_read_as_they_should() {
         vec!["explain", "GET", "/catalog/../orders"],
         vec!["explain", "GET", "/orders", "-H", "Authorization: Basic eDp5"],
     ];
+    let text = screens(&shop, &rows, &token);
+    golden("tests/golden/explain.txt", &text);
+}
+
+/// What commands print, each below its line; tokens cut.
+pub(crate) fn screens(shop: &Shop, rows: &[Vec<&str>], token: &str) -> String {
     let mut text = String::new();
     for row in rows {
-        let said = shop.run(&row);
+        let said = shop.run(row);
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{row:?}: {said:?}");
         assert!(!said.out.contains(&token[4..]), "a token is never printed: {}", said.out);
         let words: Vec<String> = row
@@ -384,12 +437,12 @@ fn explanations_read_as_they_should() {
                 }
             })
             .map(|word| {
-                word.replace(&token, "YWMt…").replace(&token.replace("YWMtA", "YWMtB"), "YWMtB…")
+                word.replace(token, "YWMt…").replace(&token.replace("YWMtA", "YWMtB"), "YWMtB…")
             })
             .collect();
         text.push_str(&format!("$ tollgate {}\n{}\n", words.join(" "), said.out));
     }
-    golden("tests/golden/explain.txt", &text);
+    text
 }
 
 #[test]
@@ -428,7 +481,7 @@ fn the_reference_of_the_command_line_is_up_to_date() {
 }
 
 /// Compares `text` with the file, or writes it there.
-fn golden(path: &str, text: &str) {
+pub(crate) fn golden(path: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

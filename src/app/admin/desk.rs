@@ -16,6 +16,7 @@ use crate::{
     auth::resolve::{Resolver, Scheme, Unresolved},
     config,
     gateway::Generation,
+    principal::Home,
     store::{Store, StoreError},
     telemetry::instant::{rfc3339, unix_ms},
     token::{
@@ -51,6 +52,7 @@ impl Desk {
             Job::Issue(order) => to_value(&self.issue(order, ids, now).await?),
             Job::Show(which) => to_value(&self.show(which, now).await?),
             Job::Revoke(which) => to_value(&self.revoke(which).await?),
+            Job::Directory(job) => self.direct(job, now).await,
         }
     }
 
@@ -62,6 +64,11 @@ impl Desk {
         now: SystemTime,
     ) -> Result<Issued, Complaint> {
         let keyring = self.keyring()?;
+        if self.generation.directory.is_some() {
+            let message = "with `[usergrid]` a token belongs to a user, an admin or a client";
+            return Err(bad_input(message)
+                .help("--user ORG/APP NAME, --admin NAME, or --client ORG or ORG/APP"));
+        }
         check(order)?;
         let ttl = match &order.ttl {
             None => self.generation.config.tokens.ttl,
@@ -77,6 +84,7 @@ impl Desk {
         })?;
         let record = TokenRecord {
             subject: order.subject.clone(),
+            holder: None,
             name: order.name.clone(),
             email: order.email.clone(),
             roles: order.roles.clone(),
@@ -103,7 +111,7 @@ impl Desk {
             Which::Subject(_) => return Err(bad_input("show one token, by its text or its id")),
             Which::Token(text) => match &self.generation.scheme {
                 Scheme::Foreign(_) => return self.show_foreign(text, now).await,
-                Scheme::Own(keyring) => match keyring.verify(text) {
+                Scheme::Own(keyring) | Scheme::Tenants(keyring) => match keyring.verify(text) {
                     Ok(Verified { id, expires_ms }) => (id, Some(expires_ms)),
                     Err(why) => return Ok(Shown::nobody(None, &why.into())),
                 },
@@ -116,6 +124,9 @@ impl Desk {
             return Ok(Shown::nobody(Some(id), &why));
         };
         let expires_ms = expires_ms.map_or(record.expires_ms, |at| at.min(record.expires_ms));
+        if record.holder.is_some() {
+            return self.show_tenants(id, &record, expires_ms, now).await;
+        }
         let wrong = if expires_ms <= unix_ms(now) {
             Some(Unresolved::Expired)
         } else {
@@ -131,6 +142,8 @@ impl Desk {
             good: wrong.is_none(),
             state: wrong.as_ref().map_or("good", Unresolved::reason).to_owned(),
             subject: Some(record.subject),
+            holder: None,
+            home: None,
             name: record.name,
             email: record.email,
             roles: record.roles,
@@ -138,6 +151,43 @@ impl Desk {
             issued: instant(record.issued_ms),
             expires: instant(expires_ms),
         })
+    }
+
+    /// A token of a tenant is worth what the directory says of its holder now.
+    async fn show_tenants(
+        &self,
+        id: Uuid,
+        record: &TokenRecord,
+        expires_ms: i64,
+        now: SystemTime,
+    ) -> Result<Shown, Complaint> {
+        let directory = self.directory()?;
+        let mark = directory.fences.mark(directory.fences.of_token(id));
+        let principal = match directory.holder(record, mark).await?.principal {
+            Ok(_) if expires_ms <= unix_ms(now) => Err(Unresolved::Expired),
+            Ok(principal) => Ok(principal),
+            Err(why) => Err(why.into()),
+        };
+        let shown = match principal {
+            Err(why) => {
+                Shown { subject: Some(record.subject.clone()), ..Shown::nobody(Some(id), &why) }
+            }
+            Ok(caller) => Shown {
+                id: Some(id),
+                good: true,
+                state: "good".to_owned(),
+                subject: Some(caller.id.clone()),
+                holder: Some(caller.kind.label().to_owned()),
+                home: caller.home.as_deref().map(home),
+                name: caller.name,
+                email: caller.email,
+                roles: caller.roles,
+                scopes: caller.scopes,
+                issued: None,
+                expires: None,
+            },
+        };
+        Ok(Shown { issued: instant(record.issued_ms), expires: instant(expires_ms), ..shown })
     }
 
     async fn show_foreign(&self, text: &str, now: SystemTime) -> Result<Shown, Complaint> {
@@ -151,6 +201,8 @@ impl Desk {
                     good: true,
                     state: "good".to_owned(),
                     subject: Some(caller.id.clone()),
+                    holder: None,
+                    home: None,
                     name: caller.name.clone(),
                     email: caller.email.clone(),
                     roles: caller.roles.clone(),
@@ -171,6 +223,13 @@ impl Desk {
         let keyring = self.keyring()?;
         let near = &self.generation.near;
         let id = match which {
+            Which::Subject(_) if self.generation.directory.is_some() => {
+                let message = "with `[usergrid]` tokens belong to users, admins and clients";
+                return Err(bad_input(message).help(
+                    "`tollgate user revoke ORG/APP NAME`, `tollgate admin revoke NAME`, or `tollgate \
+                     client revoke` with ORG or ORG/APP",
+                ));
+            }
             Which::Subject(subject) => {
                 let found = near.revoke_all(&self.store, subject).await?;
                 return Ok(Revoked { found, id: None, subject: Some(subject.clone()) });
@@ -185,9 +244,9 @@ impl Desk {
     }
 
     /// The keys of our own tokens, unless another service makes the tokens.
-    fn keyring(&self) -> Result<&Keyring, Complaint> {
+    pub(super) fn keyring(&self) -> Result<&Keyring, Complaint> {
         match &self.generation.scheme {
-            Scheme::Own(keyring) => Ok(keyring),
+            Scheme::Own(keyring) | Scheme::Tenants(keyring) => Ok(keyring),
             Scheme::Foreign(_) => {
                 let message = "the tokens of this gateway are made by another service".to_owned();
                 Err(Complaint::new(Kind::Foreign, message)
@@ -204,6 +263,8 @@ impl Shown {
             good: false,
             state: why.reason().to_owned(),
             subject: None,
+            holder: None,
+            home: None,
             name: None,
             email: None,
             roles: Vec::new(),
@@ -217,6 +278,16 @@ impl Shown {
 impl From<StoreError> for Complaint {
     fn from(error: StoreError) -> Self {
         Self::new(Kind::Unavailable, error.to_string())
+    }
+}
+
+/// `acme/shop`, or the names of organizations.
+fn home(home: &Home) -> String {
+    let names: Vec<&str> = home.organizations.iter().map(|named| named.name.as_str()).collect();
+    let names = names.join(", ");
+    match &home.application {
+        Some(application) => format!("{names}/{}", application.name),
+        None => names,
     }
 }
 
@@ -254,11 +325,11 @@ fn check(order: &Order) -> Result<(), Complaint> {
     Ok(())
 }
 
-fn bad_input(message: &str) -> Complaint {
+pub(super) fn bad_input(message: &str) -> Complaint {
     Complaint::new(Kind::BadInput, message.to_owned())
 }
 
-fn instant(ms: i64) -> Option<String> {
+pub(super) fn instant(ms: i64) -> Option<String> {
     (ms != NEVER_MS).then(|| rfc3339(ms))
 }
 

@@ -1,5 +1,6 @@
-//! The admin listener: explain, and the operations on tokens, as JSON over HTTP. Served by the control
-//! thread, so that it answers however busy the workers are.
+//! The admin listener: explain, the operations on tokens and the directory, and the description of what
+//! `[usergrid]` answers, as JSON over HTTP; with `management = "admin"` the platform's own management
+//! endpoints too. Served by the control thread, so that it answers however busy the workers are.
 //!
 //! Whoever reaches it may do anything: the unix socket is the operator's alone (mode 0600), and over TCP
 //! it listens on loopback only, where every program of the machine can use it. A browser of the machine
@@ -7,6 +8,8 @@
 //! content than JSON is refused.
 
 pub(crate) mod desk;
+mod road;
+pub(crate) mod tenants;
 pub(crate) mod wire;
 
 use std::{
@@ -31,17 +34,13 @@ use self::{
 };
 use super::control::Control;
 use crate::{
-    auth::resolve::{Resolver, Scheme},
-    explain::{Asked, Explanation, Proof, Question},
-    gateway::Generation,
+    explain::Question,
+    gateway::side_door,
     server::{Listener, health::text, local},
-    store::Store,
-    telemetry::{
-        instant::unix_ms,
-        log::{Level, event},
-    },
+    telemetry::log::{Level, event},
     tick,
     token::id::IdSource,
+    usergrid,
 };
 
 /// Largest body of a request: a question with the largest head that the gateway takes, twice over.
@@ -50,8 +49,11 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Longest wait for a body.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
-/// What this listener answers, all of it by POST.
-const PATHS: [&str; 4] = ["/explain", "/tokens", "/tokens/show", "/tokens/revoke"];
+/// Where the description of what `[usergrid]` answers is, by GET.
+const OPENAPI: &str = "/openapi.json";
+
+/// What else this listener answers, all of it by POST.
+const PATHS: [&str; 5] = ["/explain", "/tokens", "/tokens/show", "/tokens/revoke", "/directory"];
 
 /// Serves `listener` until the task is dropped.
 pub(super) async fn serve(listener: Listener, control: Rc<Control>) {
@@ -80,16 +82,36 @@ struct Office {
 
 impl Office {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        match self.carry_out(request).await {
-            Ok(answer) => json(StatusCode::OK, &answer),
-            Err(complaint) => {
-                let mut response = json(complaint.kind.status(), &complaint);
-                if complaint.kind == Kind::Method {
-                    response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-                }
-                response
-            }
+        let (generation, store) = self.control.store();
+        if side_door::is_here(&generation, request.uri().path()) {
+            return match guard(request.headers(), self.over_tcp) {
+                Ok(()) => side_door::manage(&generation, store, request).await,
+                Err(complaint) => json(complaint.kind.status(), &complaint),
+            };
         }
+        let described = request.uri().path() == OPENAPI;
+        let answered = if described {
+            self.describe(&request)
+        } else {
+            self.carry_out(request).await.map(|answer| json(StatusCode::OK, &answer))
+        };
+        answered.unwrap_or_else(|complaint| {
+            let mut response = json(complaint.kind.status(), &complaint);
+            if complaint.kind == Kind::Method {
+                let allowed = if described { "GET, HEAD" } else { "POST" };
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+            }
+            response
+        })
+    }
+
+    /// The document of what `[usergrid]` answers.
+    fn describe(&self, request: &Request<Incoming>) -> Result<Response<Full<Bytes>>, Complaint> {
+        guard(request.headers(), self.over_tcp)?;
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Err(Complaint::new(Kind::Method, "GET is the only method here".to_owned()));
+        }
+        Ok(text(StatusCode::OK, "application/json", usergrid::OPENAPI.to_owned()))
     }
 
     async fn carry_out(&self, request: Request<Incoming>) -> Result<serde_json::Value, Complaint> {
@@ -99,7 +121,7 @@ impl Office {
         if !PATHS.contains(&path) {
             let message = "nothing is here".to_owned();
             return Err(Complaint::new(Kind::Path, message)
-                .help(format!("POST one of {}", PATHS.join(", "))));
+                .help(format!("POST one of {}, or GET {OPENAPI}", PATHS.join(", "))));
         }
         if parts.method != Method::POST {
             return Err(Complaint::new(Kind::Method, "POST is the only method here".to_owned()));
@@ -110,50 +132,16 @@ impl Office {
         let (generation, store) = self.control.store();
         if path == "/explain" {
             let question: Question = parse(&body)?;
-            return desk::to_value(&explain(&question, &generation, store, now).await?);
+            return desk::to_value(&road::explain(&question, &generation, store, now).await?);
         }
         let job = match path {
             "/tokens" => Job::Issue(parse(&body)?),
             "/tokens/show" => Job::Show(parse(&body)?),
+            "/directory" => Job::Directory(parse(&body)?),
             _ => Job::Revoke(parse(&body)?),
         };
         Desk { generation, store }.carry_out(&job, &self.ids, now).await
     }
-}
-
-/// The road of a request that this gateway would take now, its token resolved as a worker would.
-async fn explain(
-    question: &Question,
-    generation: &Generation,
-    store: Store,
-    now: SystemTime,
-) -> Result<Explanation, Complaint> {
-    let asked = Asked::read(question, &generation.config)
-        .map_err(|error| Complaint::new(Kind::BadInput, error.to_string()))?;
-    let told = store.clone();
-    let proof = match asked.token() {
-        None => None,
-        Some(token) => {
-            let (scheme, near) = (generation.scheme.clone(), generation.near.clone());
-            let resolver = Resolver::new(scheme, near, store);
-            Some(match resolver.resolve(token.expose(), unix_ms(now)).await {
-                Ok(resolved) => Proof::Proven(resolved),
-                Err(unresolved) => Proof::Refused(unresolved),
-            })
-        }
-    };
-    let mut explanation = asked.judge(proof, now);
-    if let (Some(caller), Some(found)) = (&question.caller, &mut explanation.principal)
-        && matches!(generation.scheme, Scheme::Own(_))
-    {
-        found.known_from.push_str(match told.principal(&caller.id).await {
-            Ok(Some(state)) if state.active => "; active in the store",
-            Ok(Some(_)) => "; shut out in the store: its tokens are refused",
-            Ok(None) => "; the store has no token of this caller",
-            Err(_) => "; the store did not answer",
-        });
-    }
-    Ok(explanation)
 }
 
 /// Refuses what a page in a browser of this machine could have been made to send: such a request

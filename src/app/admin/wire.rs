@@ -4,6 +4,8 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::tenants::wire::DirectoryJob;
+
 /// One thing to do.
 #[derive(Debug)]
 pub(crate) enum Job {
@@ -13,6 +15,8 @@ pub(crate) enum Job {
     Show(Which),
     /// End a token, or all of a subject.
     Revoke(Which),
+    /// Something about the directory.
+    Directory(DirectoryJob),
 }
 
 impl Job {
@@ -22,6 +26,7 @@ impl Job {
             Self::Issue(_) => "/tokens",
             Self::Show(_) => "/tokens/show",
             Self::Revoke(_) => "/tokens/revoke",
+            Self::Directory(_) => "/directory",
         }
     }
 
@@ -30,6 +35,16 @@ impl Job {
         match self {
             Self::Issue(order) => serde_json::to_vec(order),
             Self::Show(which) | Self::Revoke(which) => serde_json::to_vec(which),
+            Self::Directory(job) => serde_json::to_vec(job),
+        }
+    }
+
+    /// Whether a gateway that shares the store may go by what was before for a moment.
+    pub(crate) fn lags(&self) -> bool {
+        match self {
+            Self::Issue(_) | Self::Show(_) => false,
+            Self::Revoke(_) => true,
+            Self::Directory(job) => !job.only_reads(),
         }
     }
 }
@@ -108,6 +123,12 @@ pub(crate) struct Shown {
     pub(crate) state: String,
     /// Whose it is.
     pub(crate) subject: Option<String>,
+    /// With tenants: `application_user`, `admin_user`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) holder: Option<String>,
+    /// With tenants: `acme/shop`, or the organizations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) home: Option<String>,
     /// A name for people.
     pub(crate) name: Option<String>,
     /// An e-mail address.
@@ -153,6 +174,8 @@ pub(crate) enum Kind {
     BadInput,
     /// Another service's tokens are not ours to change.
     Foreign,
+    /// There is no `[usergrid]`.
+    NoTenants,
     /// The store could not answer.
     Unavailable,
     /// Sent by a browser, or to another host.
@@ -174,7 +197,7 @@ impl Kind {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::BadInput => StatusCode::BAD_REQUEST,
-            Self::Foreign => StatusCode::CONFLICT,
+            Self::Foreign | Self::NoTenants => StatusCode::CONFLICT,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused => StatusCode::FORBIDDEN,
             Self::Path => StatusCode::NOT_FOUND,

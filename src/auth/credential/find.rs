@@ -1,5 +1,7 @@
 //! Reading: every configured source is looked at, and what is there must be one credential.
 
+use std::borrow::Cow;
+
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
 
 use super::{
@@ -7,7 +9,10 @@ use super::{
     authorization::{self, Scheme},
     cookie_pairs,
 };
-use crate::request::{Canonical, percent, query::Pair};
+use crate::{
+    request::{Canonical, percent, query::Pair},
+    secret::Secret,
+};
 
 /// What one source holds: nothing, one readable credential, or something that is neither.
 type Presented = Result<Option<Credential>, CredentialError>;
@@ -27,14 +32,47 @@ impl Sources {
         for (index, source) in self.sources.iter().enumerate() {
             let presented = match source {
                 Source::Header | Source::Basic => continue, // above: one field, whatever its scheme
-                Source::Query(name) => token_parameter(request, name),
-                Source::ClientParams => client_parameters(request),
+                Source::Query(name) => token_parameter(request, name, self.lenient),
+                Source::ClientParams => client_parameters(request, self.lenient),
                 Source::Field(name) => token_field(request, name),
                 Source::Cookie(name) => cookie(request, name),
             };
             tally.add(index, presented)?;
         }
         tally.only()
+    }
+
+    /// A client as it compares: without the escapes of RFC 6749 2.3.1, where those are read.
+    fn settled(&self, credential: Credential) -> Credential {
+        match credential {
+            Credential::Client { id, secret } if self.lenient => {
+                let secret = Secret::new(unescaped(secret.expose()));
+                Credential::Client { id: unescaped(&id), secret }
+            }
+            other @ (Credential::Client { .. } | Credential::Token(_)) => other,
+        }
+    }
+
+    /// The client in `Authorization: Basic`, whatever else the request carries: what a grant is asked
+    /// with. `None` for another scheme, and for a client without a secret.
+    ///
+    /// # Errors
+    /// Two such fields are 400, one that cannot be read is 401.
+    pub fn basic_client(
+        &self,
+        request: &Canonical,
+    ) -> Result<Option<(String, Secret)>, CredentialError> {
+        let Some(value) = only_line(request, &AUTHORIZATION)? else { return Ok(None) };
+        match authorization::split(value.as_bytes()) {
+            Ok(Some((Scheme::Basic, text))) => match authorization::basic(text)? {
+                Credential::Client { id, secret } => {
+                    let there = !secret.expose().is_empty();
+                    Ok(there.then(|| (unescaped(&id), Secret::new(unescaped(secret.expose())))))
+                }
+                Credential::Token(_) => Ok(None),
+            },
+            Ok(Some((Scheme::Bearer, _)) | None) | Err(_) => Ok(None),
+        }
     }
 
     /// The `Authorization` field, judged against the schemes that are configured. Not read when none is.
@@ -54,12 +92,19 @@ impl Sources {
                 (source, authorization::token(text).map(Some))
             }
             (Ok(Some((Scheme::Basic, text))), _, Some(source)) => {
-                (source, authorization::basic(text).map(Some))
+                let client = authorization::basic(text);
+                (source, client.map(|client| Some(self.settled(client))))
             }
             (Ok(_), _, _) => (0, Err(CredentialError::Scheme)),
             (Err(error), _, _) => (0, Err(error)),
         }
     }
+}
+
+/// A client's id or secret, which some clients percent-encode inside Basic (RFC 6749 2.3.1). Ours hold
+/// no percent sign, so that there is one reading.
+fn unescaped(text: &str) -> String {
+    percent::decode(text).map_or_else(|| text.to_owned(), Cow::into_owned)
 }
 
 /// What the sources said so far.
@@ -103,14 +148,20 @@ fn parameter<'r>(request: &'r Canonical, name: &str) -> Result<Option<&'r str>, 
     }
 }
 
-fn token_parameter(request: &Canonical, name: &str) -> Presented {
+fn token_parameter(request: &Canonical, name: &str, empty_is_absent: bool) -> Presented {
     let Some(raw) = parameter(request, name)? else { return Ok(None) };
+    if raw.is_empty() && empty_is_absent {
+        return Ok(None);
+    }
     let text = percent::decode(raw).ok_or(CredentialError::Malformed)?;
     authorization::token(text.as_bytes()).map(Some)
 }
 
-fn client_parameters(request: &Canonical) -> Presented {
-    let (id, secret) = match (parameter(request, CLIENT_ID)?, parameter(request, CLIENT_SECRET)?) {
+fn client_parameters(request: &Canonical, empty_is_absent: bool) -> Presented {
+    let there = |raw: &&str| !(raw.is_empty() && empty_is_absent);
+    let id = parameter(request, CLIENT_ID)?.filter(there);
+    let secret = parameter(request, CLIENT_SECRET)?.filter(there);
+    let (id, secret) = match (id, secret) {
         (None, None) => return Ok(None),
         (Some(id), Some(secret)) => (id, secret),
         _ => return Err(CredentialError::Incomplete),

@@ -75,6 +75,11 @@ const CLIENT_ID: &str = "client_id";
 /// Name of the client's secret among the parameters.
 const CLIENT_SECRET: &str = "client_secret";
 
+/// Parameters of Usergrid's clients that are secret and yet no credential of their request: those of a
+/// login by GET, whatever sources are configured, and the token that a logout ends.
+const SECRETS: [&str; 7] =
+    ["password", "oldpassword", "newpassword", "pin", "token", "access_token", CLIENT_SECRET];
+
 /// The sources of a configuration, prepared for looking up.
 #[derive(Clone, Debug)]
 pub struct Sources {
@@ -85,6 +90,11 @@ pub struct Sources {
     fields: Vec<String>,
     /// Names of cookies that hold credentials.
     cookies: Vec<String>,
+    /// Whether an empty parameter counts as absent, and Basic may be percent-encoded, for clients in the
+    /// field that do so.
+    lenient: bool,
+    /// Folded names of query parameters that are no credential and still no log's business.
+    unlogged: Vec<String>,
 }
 
 impl Sources {
@@ -104,7 +114,20 @@ impl Sources {
                 Source::Cookie(name) => cookies.push(name.clone()),
             }
         }
-        Self { sources, parameters, fields, cookies }
+        Self { sources, parameters, fields, cookies, lenient: false, unlogged: Vec::new() }
+    }
+
+    /// The same for clients of Usergrid: `access_token=`, `client_id=` and `client_secret=` count as
+    /// absent, and passwords and tokens that are parameters of an endpoint stay out of logs.
+    #[must_use]
+    pub fn of_usergrid(self) -> Self {
+        Self { lenient: true, unlogged: SECRETS.map(fold).to_vec(), ..self }
+    }
+
+    /// Whether the source of this index is `Authorization: Basic`.
+    #[must_use]
+    pub fn is_basic(&self, index: usize) -> bool {
+        self.sources.get(index) == Some(&Source::Basic)
     }
 }
 

@@ -43,7 +43,8 @@ impl Sources {
             if index > 0 {
                 redacted.push('&');
             }
-            if self.holds_credential(pair) && pair.raw_name().len() < pair.raw().len() {
+            let hidden = self.holds_credential(pair) || holds(pair, &self.unlogged);
+            if hidden && pair.raw_name().len() < pair.raw().len() {
                 redacted.push_str(pair.raw_name());
                 redacted.push('=');
                 redacted.push_str(REDACTED);
@@ -56,31 +57,11 @@ impl Sources {
 
     /// Whether a server that takes `;` for a separator would find a credential's name in this pair.
     pub(super) fn semicolon_makes_credential(&self, pair: Pair<'_>) -> bool {
-        let mut parts = pair.raw().split(';');
-        let first = parts.next().unwrap_or_default();
-        // Before the first `;` stands the pair's own name, unless its `=` comes only later.
-        let cut_short =
-            !first.contains('=') && pair.raw().contains(';') && self.is_credential(first);
-        cut_short
-            || parts
-                .any(|part| self.is_credential(part.split_once('=').map_or(part, |(name, _)| name)))
+        semicolon_makes(pair, &self.parameters)
     }
 
     fn holds_credential(&self, pair: Pair<'_>) -> bool {
-        self.is_credential(pair.raw_name()) || self.semicolon_makes_credential(pair)
-    }
-
-    /// Whether a parameter of this raw name is a credential to somebody: without case or punctuation,
-    /// however often it was encoded, or as the array that `name[…]` is to some frameworks.
-    fn is_credential(&self, raw_name: &str) -> bool {
-        if self.parameters.is_empty() {
-            return false;
-        }
-        let name = percent::decode_to_the_end(raw_name);
-        let array = name.iter().position(|byte| *byte == b'[').unwrap_or(name.len());
-        self.parameters
-            .iter()
-            .any(|folded| folds_to(&name, folded) || folds_to(&name[..array], folded))
+        holds(pair, &self.parameters)
     }
 
     /// Cuts our cookies, keeps the bytes of all others.
@@ -110,4 +91,29 @@ impl Sources {
             lines.remove_entry_mult();
         }
     }
+}
+
+/// Whether somebody would find one of the `folded` names in this pair.
+fn holds(pair: Pair<'_>, folded: &[String]) -> bool {
+    is_one_of(pair.raw_name(), folded) || semicolon_makes(pair, folded)
+}
+
+fn semicolon_makes(pair: Pair<'_>, folded: &[String]) -> bool {
+    let mut parts = pair.raw().split(';');
+    let first = parts.next().unwrap_or_default();
+    // Before the first `;` stands the pair's own name, unless its `=` comes only later.
+    let cut_short = !first.contains('=') && pair.raw().contains(';') && is_one_of(first, folded);
+    cut_short
+        || parts.any(|part| is_one_of(part.split_once('=').map_or(part, |(name, _)| name), folded))
+}
+
+/// Whether a parameter of this raw name is one of the `folded` to somebody: without case or
+/// punctuation, however often it was encoded, or as the array that `name[…]` is to some frameworks.
+fn is_one_of(raw_name: &str, folded: &[String]) -> bool {
+    if folded.is_empty() {
+        return false;
+    }
+    let name = percent::decode_to_the_end(raw_name);
+    let array = name.iter().position(|byte| *byte == b'[').unwrap_or(name.len());
+    folded.iter().any(|folded| folds_to(&name, folded) || folds_to(&name[..array], folded))
 }

@@ -310,6 +310,27 @@ fn a_logged_query_shows_no_credential() {
     }
 }
 
+#[test]
+#[rustfmt::skip] // a table is read by column
+fn a_logged_login_shows_no_password_and_a_logout_no_token() {
+    for (query, logged) in [
+        ("grant_type=password&username=nora&password=x", "grant_type=password&username=nora&password=•••"),
+        ("token=x&a=1",                                  "token=•••&a=1"),
+        ("Pass%57ord=x&new-password=y&pin[]=1",          "Pass%57ord=•••&new-password=•••&pin[]=•••"),
+        ("a=1;token=x",                                  "a=•••"),
+        ("access_token=x&client_secret=y",               "access_token=•••&client_secret=•••"),
+        ("tokens=x&pinned=y",                            "tokens=x&pinned=y"),
+    ] {
+        assert_eq!(every().of_usergrid().redact_query(query), logged, "{query}");
+        // Also where none of it is a source.
+        let header = Sources::new(vec![Source::Header]).of_usergrid();
+        assert_eq!(header.redact_query(query), logged, "{query}");
+        if !query.contains([';', '_']) {
+            assert_eq!(every().redact_query(query), query, "the backend's own, without tenants");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_stripped_and_only_that_is_hidden_from_logs(

@@ -19,13 +19,13 @@ mod outage;
 mod revocation;
 
 use super::{
-    fences::Fences,
     near::NearCache,
     resolve::{Level, Resolver, Scheme, Unresolved},
 };
 use crate::{
     auth::credential::Source,
     config::{self, FieldAt, Foreign, ForeignRecord, KeyPiece, RedisStore, Tokens},
+    fences::Fences,
     secret::Secret,
     store::{
         Store, StoreError, StoreOrigin,

@@ -18,6 +18,7 @@ use self::screen::{Places, Tokens};
 use super::{
     Exit, Failure,
     args::DemoArgs,
+    ask::read,
     client::on_this_thread,
     keygen::new_secret,
     screen::{out, out_has_color},
@@ -25,9 +26,17 @@ use super::{
 use crate::{
     app::{
         App, AppError,
-        admin::{desk::Desk, wire::Order},
+        admin::{
+            desk::Desk,
+            tenants::wire::{
+                AppJob, DirectoryJob, Hidden, HolderRef, OrgJob, OwnerIs, Person, RoleJob,
+                TenantOrder, TenantRef, UserJob,
+            },
+            wire::{Issued, Job},
+        },
     },
     config::Config,
+    secret::Secret,
     token::id::IdSource,
 };
 
@@ -41,19 +50,23 @@ const PORTS_TRIED: u16 = 100;
 const PORT_TRIES: usize = 10;
 
 /// The rules of the demo.
-const RULES: [(&str, &str); 5] = [
-    ("GET /status", "public"),
-    ("GET /catalog/**", "guest"),
-    ("* /orders/**", "authenticated"),
-    ("POST /orders", "role:buyer"),
-    ("* /users/{id}/**", "self:{id} | role:support"),
+const RULES: [(&str, &str); 6] = [
+    ("GET /{org}/{app}/status", "public"),
+    ("GET /{org}/{app}/catalog/**", "guest"),
+    ("* /{org}/{app}/orders/**", "authenticated"),
+    ("POST /{org}/{app}/orders", "role:buyer"),
+    ("* /{org}/{app}/users/{u}/cart/**", "self:{u}"),
+    ("* /{org}/{app}/**", "permissions"),
 ];
+
+/// Of everybody in the demo who has a password.
+const PASSWORD: &str = "kept-for-one-demo";
 
 pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let folder = Folder::new()?;
     let backend = echo::start().map_err(|error| system("starting the backend", &error))?;
     let (app, gate, admin) = start(args.port, backend, &folder)?;
-    let tokens = issue(&app)?;
+    let tokens = furnish(&app)?;
     let taken = (args.port != 0 && args.port != gate.port()).then_some(args.port);
     let places = Places { gate, admin, taken };
     let screen = screen::render(&places, &tokens, &program(), out_has_color());
@@ -108,7 +121,7 @@ fn free_port(wanted: u16, other: Option<u16>) -> Result<SocketAddr, Failure> {
 fn configuration(gate: SocketAddr, admin: SocketAddr, backend: SocketAddr, secret: &str) -> String {
     let mut text = format!(
         "workers = 1\nlisten  = \"{gate}\"\nhealth  = \"off\"\nadmin   = \"{admin}\"\n\
-         backend = \"http://{backend}\"\nstore   = \"file:demo.redb\"\nsecret  = \"{secret}\"\n\n[rules]\n"
+         backend = \"http://{backend}\"\nstore   = \"file:demo.redb\"\nsecret  = \"{secret}\"\n\n[usergrid]\n\n[rules]\n"
     );
     for (left, right) in RULES {
         // Writing to a string cannot fail.
@@ -118,8 +131,8 @@ fn configuration(gate: SocketAddr, admin: SocketAddr, backend: SocketAddr, secre
     text
 }
 
-/// Issues the demo's tokens into the store that `app` has opened.
-fn issue(app: &App) -> Result<Tokens, Failure> {
+/// Makes the demo's tenant in the store that `app` has opened, and issues tokens of its users.
+fn furnish(app: &App) -> Result<Tokens, Failure> {
     let random = getrandom::u64().map_err(|error| {
         Failure::new(Exit::Software, format!("the system has no random numbers: {error}"))
     })?;
@@ -128,23 +141,60 @@ fn issue(app: &App) -> Result<Tokens, Failure> {
         let generation = app.generation();
         let store = generation.attach();
         let desk = Desk { generation, store };
-        let issue = async |subject: &str, roles: &[&str], ttl: &str, at| {
-            let order = Order {
-                subject: subject.to_owned(),
-                roles: roles.iter().map(|role| (*role).to_owned()).collect(),
-                ttl: Some(ttl.to_owned()),
-                ..Order::default()
-            };
-            desk.issue(&order, &ids, at).await.map(|issued| issued.token).map_err(Failure::from)
-        };
         let now = SystemTime::now();
+        for job in tenant()? {
+            desk.carry_out(&Job::Directory(job), &ids, now).await?;
+        }
+        let issue = async |user: &str, at| {
+            let to = HolderRef::User { app: shop()?, user: user.to_owned() };
+            let order = TenantOrder { to, ttl: Some("1h".to_owned()) };
+            let job = Job::Directory(DirectoryJob::Token(order));
+            let issued: Issued = read(desk.carry_out(&job, &ids, at).await?)?;
+            Ok::<_, Failure>(issued.token)
+        };
         let yesterday = now - Duration::from_secs(86_400);
         Ok(Tokens {
-            ann: issue("ann", &[], "1d", now).await?,
-            bob: issue("bob", &["buyer"], "1d", now).await?,
-            expired: issue("ann", &[], "1h", yesterday).await?,
+            ann: issue("ann", now).await?,
+            bob: issue("bob", now).await?,
+            eve: issue("eve", now).await?,
+            expired: issue("ann", yesterday).await?,
         })
     })
+}
+
+/// What makes the tenant: acme/shop with an admin and three users, one of them a buyer.
+fn tenant() -> Result<Vec<DirectoryJob>, Failure> {
+    let password = || Some(Hidden::from(&Secret::new(PASSWORD)));
+    let app = shop()?;
+    let owner = OwnerIs::New(Person {
+        email: "olga@acme.example".to_owned(),
+        username: Some("olga".to_owned()),
+        name: None,
+        password: password(),
+    });
+    let user = |username: &str, password| {
+        DirectoryJob::User(UserJob::Create {
+            app: app.clone(),
+            username: username.to_owned(),
+            email: None,
+            name: None,
+            password,
+        })
+    };
+    let (buyer, bob) = ("buyer".to_owned(), "bob".to_owned());
+    Ok(vec![
+        DirectoryJob::Org(OrgJob::Create { name: "acme".to_owned(), uuid: None, owner }),
+        DirectoryJob::App(AppJob::Create { app: app.clone(), uuid: None }),
+        DirectoryJob::Role(RoleJob::Create { app: app.clone(), role: buyer.clone(), title: None }),
+        user("ann", password()),
+        user("bob", None),
+        user("eve", None),
+        DirectoryJob::User(UserJob::Role { app: app.clone(), user: bob, role: buyer, held: true }),
+    ])
+}
+
+fn shop() -> Result<TenantRef, Failure> {
+    "acme/shop".parse().map_err(|why: String| Failure::new(Exit::Software, why))
 }
 
 /// This program, as whoever started it could start it again.

@@ -103,7 +103,6 @@ impl<'c> Table<'c> {
     pub(in crate::config) fn not_built(&self, key: &'static str) {
         self.unbuilt.borrow_mut().push(key);
         if let Some((name, _)) = self.entries.iter().find(|(name, _)| name.text == key) {
-            let key = if self.path.is_empty() { format!("[{key}]") } else { key.to_owned() };
             let message = format!("`{key}` is not built into this version");
             name.bad(self.cx, message, "remove it");
         }

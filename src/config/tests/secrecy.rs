@@ -26,6 +26,10 @@ backend = "http://127.0.0.1:9000"
 
 [log]
 access = "jsn"
+
+[usergrid.bootstrap]
+organization = "acme"
+password = "{PASSWORD}"
 "#
     )
 }
@@ -89,7 +93,8 @@ proptest! {
         key in prop::sample::select(vec![
             "listen", "store", "secret", "include", "backend", "tokens.from", "tokens.key",
             "identity.X-A", "trust.proxies", "cors.origins", "limits.body", "rules.\"GET /a\"",
-            "expect.\"GET /a\"", "backends.x.strip",
+            "expect.\"GET /a\"", "backends.x.strip", "usergrid.max-ttl", "usergrid.bootstrap.username",
+            "usergrid.bootstrap.password", "usergrid",
         ]),
         value in "[ -~é]{0,40}",
     ) {

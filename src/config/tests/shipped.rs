@@ -96,23 +96,60 @@ fn the_commented_tables_of_the_reference_say_the_defaults() {
 }
 
 #[test]
+fn the_reference_says_the_defaults_of_tenants() {
+    let path = Path::new("config/reference.toml");
+    let mut shown = parse(&Context::new(path, &variables, now()), path, tenants()).unwrap();
+    let short = super::read("[usergrid]\n").unwrap();
+    assert!(shown.usergrid.as_mut().unwrap().bootstrap.take().is_some());
+    assert_eq!(shown.usergrid, short.usergrid);
+    assert_eq!(super::read("").unwrap().usergrid, None);
+}
+
+#[test]
 fn the_reference_has_every_key_that_the_reader_knows_and_no_other() {
     let text = everything();
     let path = Path::new("config/reference.toml");
     let cx = Context::new(path, &variables, now());
     parse(&cx, path, text.clone()).unwrap_or_else(|report| panic!("{report}"));
+    parse(&cx, path, tenants()).unwrap_or_else(|report| panic!("{report}"));
     let known: BTreeSet<String> = cx.known.borrow().iter().map(|path| schema(path)).collect();
     let mut written = BTreeSet::new();
     collect("", &text.parse().unwrap(), &mut written);
+    collect("", &tenants().parse().unwrap(), &mut written);
     let missing: Vec<_> = known.difference(&written).collect();
     let strange: Vec<_> = written.difference(&known).collect();
     assert!(missing.is_empty() && strange.is_empty(), "missing {missing:?}, strange {strange:?}");
 }
 
-/// The reference with every `# key = value` and `# [table]` in force. Where a key stands there
-/// in two forms, the commented one counts.
-fn everything() -> String {
+/// The reference, and the part of it about tenants, which excludes tokens of another service.
+fn reference() -> (String, String) {
     let text = fs::read_to_string("config/reference.toml").unwrap();
+    let (all, tenants) = text.split_once("# [usergrid]").unwrap();
+    (all.to_owned(), format!("# [usergrid]{tenants}"))
+}
+
+/// What every file needs, and `[usergrid]` as the reference shows it.
+fn tenants() -> String {
+    let needed = "backend = \"http://127.0.0.1:9000\"\nsecret = \"${SECRET}\"\n";
+    let text = uncommented(&reference().1);
+    needed.to_owned() + &text.replace("${file:/run/secrets/admin-password}", "${SECRET}")
+}
+
+/// The reference with every `# key = value` and `# [table]` in force, but for tenants.
+fn everything() -> String {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let certificate = format!("{root}/tests/golden/config/store-ca-without-tls.d/ca.pem");
+    let expectation = "\"GET /reports/2026\" = \"allow\"";
+    let text = uncommented(&reference().0)
+        .replace("/etc/ssl/certs/ca-certificates.crt", &certificate)
+        .replace("${file:/run/secrets/tollgate}", "${SECRET}");
+    assert!(text.contains(expectation));
+    text
+}
+
+/// `text` with every `# key = value` and `# [table]` in force. Where a key stands there in two forms,
+/// the commented one counts.
+fn uncommented(text: &str) -> String {
     let commented = |line: &str| {
         let rest = line.strip_prefix("# ")?.to_owned();
         let bare = |c: char| c.is_ascii_lowercase() || c == '-' || c == '.';
@@ -136,15 +173,7 @@ fn everything() -> String {
         };
         lines.push(line);
     }
-    let root = env!("CARGO_MANIFEST_DIR");
-    let certificate = format!("{root}/tests/golden/config/store-ca-without-tls.d/ca.pem");
-    let expectation = "\"GET /reports/2026\" = \"allow\"";
-    let text = lines
-        .join("\n")
-        .replace("/etc/ssl/certs/ca-certificates.crt", &certificate)
-        .replace("${file:/run/secrets/tollgate}", "${SECRET}");
-    assert!(text.contains(expectation));
-    text
+    lines.join("\n")
 }
 
 /// A key's path with `*` for names that are the operator's.

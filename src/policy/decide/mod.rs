@@ -6,6 +6,8 @@
 //! needs a `Permit`, as forwarding does, cannot run before a decision.
 
 #[cfg(test)]
+mod tenant_tests;
+#[cfg(test)]
 mod tests;
 
 use std::time::SystemTime;
@@ -14,7 +16,8 @@ use http::StatusCode;
 
 use super::{
     Match, Rule,
-    requirement::{Attribute, Requirement, Term},
+    requirement::{At, Attribute, Requirement, Term},
+    tenant::{DEFAULT_ROLE, TenantRequest},
 };
 use crate::principal::{Principal, PrincipalKind};
 
@@ -76,7 +79,13 @@ pub enum Denial {
     /// Only the one whom the path names gets through.
     #[error("this belongs to another caller")]
     NotSelf,
-    /// Things of more than one kind are missing.
+    /// Neither roles nor own permissions of this caller allow this method and path.
+    #[error("the caller's permissions do not cover this")]
+    NotPermitted,
+    /// The caller belongs to another tenant.
+    #[error("this belongs to another tenant")]
+    OtherTenant,
+    /// Things of more than one kind are missing, or the caller is of another kind than is asked for.
     #[error("the caller lacks rights that are needed")]
     Forbidden,
     /// The rule's `until` has come.
@@ -86,13 +95,15 @@ pub enum Denial {
 
 impl Denial {
     /// All of them, for tables and metrics.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::NoRule,
         Self::Unauthenticated,
         Self::Denied,
         Self::RoleMissing,
         Self::ScopeMissing,
         Self::NotSelf,
+        Self::NotPermitted,
+        Self::OtherTenant,
         Self::Forbidden,
         Self::RuleExpired,
     ];
@@ -107,6 +118,8 @@ impl Denial {
             Self::RoleMissing => "role_missing",
             Self::ScopeMissing => "scope_missing",
             Self::NotSelf => "not_self",
+            Self::NotPermitted => "not_permitted",
+            Self::OtherTenant => "other_tenant",
             Self::Forbidden => "forbidden",
             Self::RuleExpired => "rule_expired",
         }
@@ -122,9 +135,17 @@ impl Denial {
             | Self::RoleMissing
             | Self::ScopeMissing
             | Self::NotSelf
+            | Self::NotPermitted
+            | Self::OtherTenant
             | Self::Forbidden
             | Self::RuleExpired => StatusCode::FORBIDDEN,
         }
+    }
+
+    /// The same as clients see it: those of Usergrid (`usergrid`) know 401 for both.
+    #[must_use]
+    pub fn status_told(self, usergrid: bool) -> StatusCode {
+        if usergrid { StatusCode::UNAUTHORIZED } else { self.status() }
     }
 
     /// Whether `audit` lets such a refusal pass. Not where there is no rule, and so no audit; and not
@@ -136,13 +157,16 @@ impl Denial {
             | Self::RoleMissing
             | Self::ScopeMissing
             | Self::NotSelf
+            | Self::NotPermitted
+            | Self::OtherTenant
             | Self::Forbidden => true,
             Self::NoRule | Self::RuleExpired => false,
         }
     }
 }
 
-/// Decides whether the rule found lets `presented` through at `now`.
+/// Decides whether the rule found lets `presented` through at `now`. `tenant` is the one that the path
+/// names: always `None` without `[usergrid]`.
 ///
 /// A rule refuses *at* its `until`, and is no longer in audit *at* its `audit` instant.
 ///
@@ -152,6 +176,7 @@ pub fn decide<'a>(
     found: Option<&Match<'a>>,
     presented: Presented<'a>,
     now: SystemTime,
+    tenant: Option<&TenantRequest<'_>>,
 ) -> Result<Permit<'a>, Denial> {
     let found = found.ok_or(Denial::NoRule)?;
     let rule = found.rule;
@@ -159,7 +184,7 @@ pub fn decide<'a>(
         return Err(Denial::RuleExpired);
     }
     let caller = caller(presented);
-    match judge(found, caller) {
+    match judge(found, caller, tenant) {
         Ok(principal) => Ok(Permit { rule, principal, waived: None }),
         Err(denial) => {
             let in_audit = rule.audit.is_some_and(|audit| audit > now);
@@ -184,6 +209,7 @@ pub(super) fn caller(presented: Presented<'_>) -> Option<&Principal> {
 fn judge<'a>(
     found: &Match<'_>,
     caller: Option<&'a Principal>,
+    tenant: Option<&TenantRequest<'_>>,
 ) -> Result<Option<&'a Principal>, Denial> {
     let lists = match &found.rule.requirement {
         Requirement::Public => return Ok(None),
@@ -191,50 +217,145 @@ fn judge<'a>(
         Requirement::Deny => return Err(Denial::Denied),
         Requirement::Any(lists) => lists,
     };
-    let caller = caller.ok_or(Denial::Unauthenticated)?;
+    let asker = Asker { found, caller, tenant };
     // A list without a term would hold for everybody: it holds for nobody.
     let holds_whole =
-        |list: &Vec<Term>| !list.is_empty() && list.iter().all(|term| holds(term, found, caller));
+        |list: &Vec<Term>| !list.is_empty() && list.iter().all(|term| asker.meets(term));
     if lists.iter().any(holds_whole) {
-        Ok(Some(caller))
-    } else {
-        Err(missing(lists, found, caller))
+        return Ok(caller);
     }
+    let caller = caller.ok_or(Denial::Unauthenticated)?;
+    Err(if asker.is_stranger(caller) { Denial::OtherTenant } else { asker.missing(lists) })
 }
 
-/// The one reason among several lists that all failed: what an operator can give most easily. That is
-/// a role, where a role is all that some list lacks; else a scope; else being the one whom the path
-/// names; and `Forbidden` where every list lacks things of two kinds.
-fn missing(lists: &[Vec<Term>], found: &Match<'_>, caller: &Principal) -> Denial {
-    let lacks = |list: &Vec<Term>| {
-        let mut failing = list.iter().filter(|term| !holds(term, found, caller)).map(denial_of);
-        let first = failing.next()?;
-        failing.all(|other| other == first).then_some(first)
-    };
-    [Denial::RoleMissing, Denial::ScopeMissing, Denial::NotSelf]
+/// A request and who makes it, as terms see it.
+#[derive(Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pub(super) found: &'a Match<'a>,
+    pub(super) caller: Option<&'a Principal>,
+    pub(super) tenant: Option<&'a TenantRequest<'a>>,
+}
+
+impl Asker<'_> {
+    /// Whether one term holds.
+    pub(super) fn meets(&self, term: &Term) -> bool {
+        match self.caller {
+            Some(caller) => !self.is_stranger(caller) && self.holds(term, caller),
+            // A guest is judged too, by what the tenant lets guests do.
+            None => {
+                *term == Term::Permissions && self.tenant.is_some_and(|tenant| tenant.permits(None))
+            }
+        }
+    }
+
+    /// Whether the path is a tenant's and the caller is not: then no term holds.
+    pub(super) fn is_stranger(&self, caller: &Principal) -> bool {
+        self.tenant.is_some_and(|tenant| !tenant.belongs(caller))
+    }
+
+    /// Whether the caller is somebody's of some tenant, and nothing says that it is the one meant. Then
+    /// a term holds only if it names its tenant. Such a rule does not load, unless a capture of it took
+    /// a word that can be no tenant.
+    pub(super) fn is_unplaced(&self, caller: &Principal) -> bool {
+        self.tenant.is_none() && caller.home.is_some()
+    }
+
+    fn holds(&self, term: &Term, caller: &Principal) -> bool {
+        if let Term::Of { term, at } = term {
+            let is_user = caller.kind == PrincipalKind::ApplicationUser;
+            return belongs_to(caller, at) && self.is(term, caller, is_user);
+        }
+        let is_user = self.tenant.is_none_or(|tenant| tenant.is_user(caller));
+        !self.is_unplaced(caller) && self.is(term, caller, is_user)
+    }
+
+    /// Whether the term holds for a caller of the right tenant. `is_user`: it may hold roles there.
+    fn is(&self, term: &Term, caller: &Principal, is_user: bool) -> bool {
+        match term {
+            Term::Authenticated => true,
+            Term::Role(role) => {
+                is_user && (caller.roles.contains(role) || is_default(role, caller))
+            }
+            Term::Scope(scope) => caller.scopes.contains(scope),
+            Term::SelfIs { attribute, capture } => {
+                // What is not there equals nothing, not even a segment that is not there either.
+                let own = own(caller, *attribute).filter(|own| !own.is_empty());
+                is_user && own.is_some_and(|own| own == self.found.capture(*capture))
+            }
+            Term::Permissions => self.tenant.is_some_and(|tenant| tenant.permits(Some(caller))),
+            Term::Level(kind) => caller.kind == *kind,
+            // No term stands inside two tenants.
+            Term::Of { .. } => false,
+        }
+    }
+
+    /// The one reason among several lists that all failed: what an operator can give most easily. That
+    /// is a role, where a role is all that some list lacks; else a scope; else being the one whom the
+    /// path names, a permission, another tenant; and `Forbidden` where every list lacks things of two
+    /// kinds.
+    fn missing(&self, lists: &[Vec<Term>]) -> Denial {
+        let lacks = |list: &Vec<Term>| {
+            let failing = list.iter().filter(|term| !self.meets(term));
+            let mut reasons = failing.map(|term| self.denial_of(term));
+            let first = reasons.next()?;
+            reasons.all(|other| other == first).then_some(first)
+        };
+        [
+            Denial::RoleMissing,
+            Denial::ScopeMissing,
+            Denial::NotSelf,
+            Denial::NotPermitted,
+            Denial::OtherTenant,
+        ]
         .into_iter()
         .find(|denial| lists.iter().any(|list| lacks(list) == Some(*denial)))
         .unwrap_or(Denial::Forbidden)
-}
+    }
 
-fn denial_of(term: &Term) -> Denial {
-    match term {
-        Term::Authenticated => Denial::Unauthenticated,
-        Term::Role(_) => Denial::RoleMissing,
-        Term::Scope(_) => Denial::ScopeMissing,
-        Term::SelfIs { .. } => Denial::NotSelf,
+    fn denial_of(&self, term: &Term) -> Denial {
+        let is_caller = |elsewhere: &dyn Fn(&Principal) -> bool| self.caller.is_some_and(elsewhere);
+        let (term, is_elsewhere) = if let Term::Of { term, at } = term {
+            (&**term, is_caller(&|caller| !belongs_to(caller, at)))
+        } else {
+            (term, is_caller(&|caller| self.is_unplaced(caller)))
+        };
+        if is_elsewhere {
+            return Denial::OtherTenant;
+        }
+        match term {
+            Term::Authenticated => Denial::Unauthenticated,
+            Term::Role(_) => Denial::RoleMissing,
+            Term::Scope(_) => Denial::ScopeMissing,
+            Term::SelfIs { .. } => Denial::NotSelf,
+            Term::Permissions => Denial::NotPermitted,
+            Term::Level(_) | Term::Of { .. } => Denial::Forbidden,
+        }
     }
 }
 
-/// Whether one term holds for a proven caller.
-pub(super) fn holds(term: &Term, found: &Match<'_>, caller: &Principal) -> bool {
-    match term {
-        Term::Authenticated => true,
-        Term::Role(role) => caller.roles.contains(role),
-        Term::Scope(scope) => caller.scopes.contains(scope),
-        Term::SelfIs { attribute, capture } => own(caller, *attribute)
-            // What is not there equals nothing, not even a segment that is not there either.
-            .is_some_and(|own| !own.is_empty() && own == found.capture(*capture)),
+/// All users of an application hold its default role, and no record says so.
+fn is_default(role: &str, caller: &Principal) -> bool {
+    role == DEFAULT_ROLE && caller.kind == PrincipalKind::ApplicationUser
+}
+
+/// Whether the caller is of the tenants named. Of an application that is its users, its client, and
+/// who administers its organization.
+pub(super) fn belongs_to(caller: &Principal, at: &At) -> bool {
+    let Some(home) = caller.home.as_deref() else { return false };
+    let is_of = |name: &str| home.organizations.iter().any(|one| one.name == name);
+    match at {
+        At::Anywhere => true,
+        At::Organization(organization) => is_of(organization),
+        At::Application { organization, application } => {
+            is_of(organization)
+                && match caller.kind {
+                    PrincipalKind::AdminUser | PrincipalKind::Organization => true,
+                    PrincipalKind::ApplicationUser | PrincipalKind::Application => {
+                        home.application.as_ref().is_some_and(|one| one.name == *application)
+                    }
+                    PrincipalKind::Guest | PrincipalKind::User => false,
+                }
+        }
     }
 }
 

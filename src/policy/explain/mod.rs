@@ -9,10 +9,11 @@ use std::fmt::Write;
 
 use super::{
     Match,
-    decide::{self, Presented},
+    decide::{self, Asker, Presented},
     requirement::{Attribute, Requirement, Term},
+    tenant::{DEFAULT_ROLE, GUEST_ROLE, TenantRequest},
 };
-use crate::principal::Principal;
+use crate::principal::{Principal, PrincipalKind};
 
 /// One term and how it went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +29,18 @@ pub struct TermCheck {
 /// The terms of the rule, grouped as `|` groups them: it suffices that one group holds whole. Empty
 /// for `public`, `guest` and `deny`, which ask nothing of the caller.
 #[must_use]
-pub fn explain(found: &Match<'_>, presented: Presented<'_>) -> Vec<Vec<TermCheck>> {
-    let caller = decide::caller(presented);
+pub fn explain(
+    found: &Match<'_>,
+    presented: Presented<'_>,
+    tenant: Option<&TenantRequest<'_>>,
+) -> Vec<Vec<TermCheck>> {
+    let asker = Asker { found, caller: decide::caller(presented), tenant };
     let check = |term: &Term| {
-        let holds = caller.is_some_and(|caller| decide::holds(term, found, caller));
-        let sentence = match caller {
+        let holds = asker.meets(term);
+        let sentence = match asker.caller {
+            None if *term == Term::Permissions => permissions(&asker, holds),
             None => "there is no credential".to_owned(),
-            Some(caller) => sentence(term, found, caller),
+            Some(caller) => sentence(term, &asker, caller),
         };
         TermCheck {
             term: term.text(found.rule.left.captures()),
@@ -48,23 +54,28 @@ pub fn explain(found: &Match<'_>, presented: Presented<'_>) -> Vec<Vec<TermCheck
 /// What would let this caller pass, one way for each group of terms: ``give eve role `support` `` or
 /// `ask for /users/eve/cart`. Empty where nothing would, and where nothing is missing.
 #[must_use]
-pub fn remedies(found: &Match<'_>, presented: Presented<'_>) -> Vec<String> {
-    let Some(caller) = decide::caller(presented) else {
+pub fn remedies(
+    found: &Match<'_>,
+    presented: Presented<'_>,
+    tenant: Option<&TenantRequest<'_>>,
+) -> Vec<String> {
+    let asker = Asker { found, caller: decide::caller(presented), tenant };
+    if lists(found).iter().any(|list| list.iter().all(|term| asker.meets(term))) {
+        return Vec::new();
+    }
+    let Some(caller) = asker.caller else {
         let asks = !lists(found).is_empty();
         return if asks { vec!["present a credential".to_owned()] } else { Vec::new() };
     };
-    let mut ways = Vec::new();
-    for list in lists(found) {
-        let failing: Vec<&Term> =
-            list.iter().filter(|term| !decide::holds(term, found, caller)).collect();
-        if failing.is_empty() {
-            return Vec::new();
-        }
-        let steps: Option<Vec<String>> =
-            failing.into_iter().map(|term| remedy(term, found, caller)).collect();
-        ways.extend(steps.map(|steps| steps.join(" and ")));
+    if asker.is_stranger(caller) {
+        return Vec::new();
     }
-    ways
+    let ways = lists(found).iter().filter(|list| !list.is_empty()).filter_map(|list| {
+        let failing = list.iter().filter(|term| !asker.meets(term));
+        let steps: Option<Vec<String>> = failing.map(|term| remedy(term, &asker, caller)).collect();
+        steps.map(|steps| steps.join(" and "))
+    });
+    ways.collect()
 }
 
 fn lists<'a>(found: &Match<'a>) -> &'a [Vec<Term>] {
@@ -74,11 +85,23 @@ fn lists<'a>(found: &Match<'a>) -> &'a [Vec<Term>] {
     }
 }
 
-fn sentence(term: &Term, found: &Match<'_>, caller: &Principal) -> String {
+fn sentence(term: &Term, asker: &Asker<'_>, caller: &Principal) -> String {
+    let found = asker.found;
+    if let Some(tenant) = asker.tenant.filter(|_| asker.is_stranger(caller)) {
+        let tenant = tenant.tenant.name();
+        return format!("the caller belongs to {}, this is {tenant}", home(caller));
+    }
     let (attribute, capture) = match term {
+        Term::Of { term, at } if decide::belongs_to(caller, at) => {
+            // The tenant is right: what is said is about the rest.
+            return of_tenant(term, caller);
+        }
+        Term::Of { .. } => return format!("the caller belongs to {}", home(caller)),
+        _ if asker.is_unplaced(caller) => return "the path names no tenant".to_owned(),
         Term::Authenticated => return format!("the caller is `{}`", caller.id),
-        Term::Role(_) => return holding(&caller.roles, "role"),
+        Term::Role(_) | Term::Level(_) => return of_tenant(term, caller),
         Term::Scope(_) => return holding(&caller.scopes, "scope"),
+        Term::Permissions => return permissions(asker, asker.meets(term)),
         Term::SelfIs { attribute, capture } => (*attribute, *capture),
     };
     let name = found.rule.left.captures().get(capture).map_or("", String::as_str);
@@ -94,6 +117,63 @@ fn sentence(term: &Term, found: &Match<'_>, caller: &Principal) -> String {
             format!("{{{name}}} is `{asked}`, the caller's {} is `{own}`", noun(attribute))
         }
         (_, None) => format!("{{{name}}} is `{asked}`, the caller has no {}", noun(attribute)),
+    }
+}
+
+/// What is said of a term that the right tenant alone does not settle.
+fn of_tenant(term: &Term, caller: &Principal) -> String {
+    match term {
+        Term::Level(_) => format!("the caller's kind is `{}`", caller.kind.label()),
+        Term::Role(_) => match caller.kind {
+            PrincipalKind::ApplicationUser => {
+                let all = [DEFAULT_ROLE.to_owned()].into_iter().chain(caller.roles.iter().cloned());
+                holding(&all.collect::<Vec<_>>(), "role")
+            }
+            PrincipalKind::Guest
+            | PrincipalKind::User
+            | PrincipalKind::Application
+            | PrincipalKind::Organization
+            | PrincipalKind::AdminUser => holding(&caller.roles, "role"),
+        },
+        Term::Authenticated
+        | Term::Scope(_)
+        | Term::SelfIs { .. }
+        | Term::Permissions
+        | Term::Of { .. } => format!("the caller is `{}`", caller.id),
+    }
+}
+
+/// What the tenant lets the caller do.
+fn permissions(asker: &Asker<'_>, holds: bool) -> String {
+    let Some(request) = asker.tenant else { return "the path names no tenant".to_owned() };
+    let tenant = request.tenant.name();
+    let asked = permission(request);
+    let verb = if holds { "allows" } else { "does not allow" };
+    match asker.caller {
+        None => format!("the role `{GUEST_ROLE}` of {tenant} {verb} `{asked}`"),
+        Some(caller) if holds && !request.is_user(caller) => {
+            format!("the caller may do everything in {tenant}")
+        }
+        Some(_) if holds => format!("a role or permission of the caller allows `{asked}`"),
+        Some(_) => format!("no role and no permission of the caller allows `{asked}`"),
+    }
+}
+
+/// What is asked for, as a permission is written: `get:/orders/7`.
+fn permission(request: &TenantRequest<'_>) -> String {
+    let method = request.method.as_str().to_ascii_lowercase();
+    format!("{method}:/{}", request.rest.join("/"))
+}
+
+/// `acme/shop`, `acme`, or all organizations of an admin.
+fn home(caller: &Principal) -> String {
+    let Some(home) = caller.home.as_deref() else { return "no tenant".to_owned() };
+    let names: Vec<&str> = home.organizations.iter().map(|one| one.name.as_str()).collect();
+    match (&home.application, names.as_slice()) {
+        (Some(application), [organization, ..]) => format!("{organization}/{}", application.name),
+        (Some(application), []) => application.name.clone(),
+        (None, []) => "no organization".to_owned(),
+        (None, names) => names.join(", "),
     }
 }
 
@@ -114,17 +194,32 @@ fn noun(attribute: Attribute) -> &'static str {
 }
 
 /// What would make one failing term hold, if anything can.
-fn remedy(term: &Term, found: &Match<'_>, caller: &Principal) -> Option<String> {
+fn remedy(term: &Term, asker: &Asker<'_>, caller: &Principal) -> Option<String> {
+    let found = asker.found;
     match term {
-        Term::Authenticated => None,
-        Term::Role(role) => Some(format!("give {} role `{role}`", caller.id)),
+        Term::Of { at, .. } if !decide::belongs_to(caller, at) => None,
+        Term::Of { term, .. } => remedy(term, asker, caller),
+        Term::Authenticated | Term::Level(_) => None,
+        Term::Role(role) => {
+            may_hold_roles(asker, caller).then(|| format!("give {} role `{role}`", caller.id))
+        }
         Term::Scope(scope) => Some(format!("present a token with scope `{scope}`")),
+        Term::Permissions => {
+            let asked = permission(asker.tenant?);
+            Some(format!("give {} a role or permission that allows `{asked}`", caller.id))
+        }
         Term::SelfIs { attribute, capture } => {
             let own = decide::own(caller, *attribute).filter(|own| !own.is_empty())?;
             let place = found.rule.left.capture_place(*capture)?;
             Some(format!("ask for {}", with_segment(found, place, own)))
         }
     }
+}
+
+/// With `[usergrid]` only users of applications hold roles.
+fn may_hold_roles(asker: &Asker<'_>, caller: &Principal) -> bool {
+    let plain = asker.tenant.is_none() && caller.home.is_none();
+    plain || caller.kind == PrincipalKind::ApplicationUser
 }
 
 /// The path that was asked for, with another value in one place.

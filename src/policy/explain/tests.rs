@@ -13,6 +13,7 @@ fn eve() -> Principal {
         email: None,
         roles: vec!["buyer".to_owned(), "clerk".to_owned()],
         scopes: Vec::new(),
+        home: None,
     }
 }
 
@@ -21,12 +22,12 @@ fn explained(requirement: &str, presented: Presented<'_>) -> (Vec<String>, Vec<S
     let set = testing::rules(vec![Line::new("* /users/{id}/**", requirement)]);
     let path = CanonicalPath::parse("/users/bob/cart", &testing::STRICT).unwrap();
     let found = set.find(&http::Method::GET, "x", &path).unwrap();
-    let lines = explain(&found, presented).concat();
+    let lines = explain(&found, presented, None).concat();
     let lines = lines.into_iter().map(|check| {
         assert_eq!(check.says.starts_with("yes: "), check.holds);
         format!("{} {}", check.term, check.says)
     });
-    (lines.collect(), remedies(&found, presented))
+    (lines.collect(), remedies(&found, presented, None))
 }
 
 #[test]
@@ -81,5 +82,100 @@ fn a_rule_that_asks_nothing_of_the_caller_has_no_terms() {
         for presented in [Presented::Nothing, Presented::Proven(&eve)] {
             assert_eq!(explained(requirement, presented), (Vec::new(), Vec::new()));
         }
+    }
+}
+
+mod tenants {
+    use std::sync::Arc;
+
+    use http::Method;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        permission::PermissionSet,
+        policy::Tenant,
+        principal::{Home, Named},
+    };
+
+    fn named(number: u128, name: &str) -> Named {
+        Named { id: Uuid::from_u128(number), name: name.to_owned() }
+    }
+
+    fn user(application: Named) -> Principal {
+        let home = Home {
+            organizations: vec![named(1, "acme")],
+            application: Some(application),
+            permissions: PermissionSet::default(),
+        };
+        Principal {
+            kind: PrincipalKind::ApplicationUser,
+            id: "eve".to_owned(),
+            roles: vec!["buyer".to_owned()],
+            home: Some(Arc::new(home)),
+            ..Principal::guest()
+        }
+    }
+
+    /// What is said of `GET /acme/shop/orders/7`, and the ways out.
+    fn explained(right: &str, caller: Option<&Principal>) -> (Vec<String>, Vec<String>) {
+        let set = testing::rules(vec![Line::of_tenants("* /{org}/{app}/orders/{id}", right)]);
+        let path = CanonicalPath::parse("/acme/shop/orders/7", &testing::STRICT).unwrap();
+        let found = set.find(&Method::GET, "x", &path).unwrap();
+        let tenant = Tenant {
+            organization: named(1, "acme"),
+            application: named(2, "shop"),
+            roles: std::collections::HashMap::new(),
+            open_roles: false,
+        };
+        let request = TenantRequest {
+            tenant: &tenant,
+            method: &Method::GET,
+            rest: &["orders", "7"],
+            subject: None,
+            protected: false,
+        };
+        let presented = caller.map_or(Presented::Nothing, Presented::Proven);
+        let lines = explain(&found, presented, Some(&request)).concat();
+        let lines = lines.into_iter().map(|check| format!("{} {}", check.term, check.says));
+        (lines.collect(), remedies(&found, presented, Some(&request)))
+    }
+
+    #[test]
+    #[rustfmt::skip] // a table is read by column
+    fn every_term_says_why() {
+        let eve = user(named(2, "shop"));
+        for (right, says, way) in [
+            ("authenticated",      "yes: the caller is `eve`", None),
+            ("user",               "yes: the caller's kind is `application_user`", None),
+            ("admin",              "no: the caller's kind is `application_user`", None),
+            ("role:x",             "no: the caller holds default, buyer", Some("give eve role `x`")),
+            ("permissions",        "no: no role and no permission of the caller allows `get:/orders/7`",
+                Some("give eve a role or permission that allows `get:/orders/7`")),
+            ("self:{id}",          "no: {id} is `7`, the caller is `eve`",
+                Some("ask for /acme/shop/orders/eve")),
+            ("admin@other",        "no: the caller belongs to acme/shop", None),
+            ("role:x@acme",        "no: the caller holds default, buyer", Some("give eve role `x`")),
+        ] {
+            let (lines, ways) = explained(right, Some(&eve));
+            assert_eq!(lines, [format!("{right} {says}")]);
+            assert_eq!(ways, way.into_iter().collect::<Vec<_>>(), "{right}");
+        }
+    }
+
+    #[test]
+    fn a_stranger_is_told_where_it_belongs_and_no_way_in() {
+        let eve = user(named(3, "blog"));
+        let (lines, ways) = explained("role:buyer", Some(&eve));
+        assert_eq!(lines, ["role:buyer no: the caller belongs to acme/blog, this is acme/shop"]);
+        assert_eq!(ways, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_guest_is_judged_by_its_role() {
+        let (lines, ways) = explained("permissions", None);
+        let says = "no: the role `guest` of acme/shop does not allow `get:/orders/7`";
+        assert_eq!(lines, [format!("permissions {says}")]);
+        assert_eq!(ways, ["present a credential"]);
     }
 }

@@ -248,3 +248,79 @@ fn what_two_areas_share_is_an_area() {
     }
     assert_eq!(left("* /a").area().meet(left("* /b").area()), None);
 }
+
+#[test]
+#[rustfmt::skip] // a table is read by column
+fn a_path_of_two_segments_names_a_tenant_unless_its_first_word_means_something_else() {
+    for (text, names) in [
+        ("* /{org}/{app}/**",       true),
+        ("* /{org}/{app}",          true),
+        ("* /acme/shop/orders",     true),
+        ("* /acme/{app}/**",        true),
+        ("* /{x}/status",           true),
+        ("* api.example/{a}/{b}",   true),
+        ("* /**",                   false),
+        ("* /",                     false),
+        ("* /{x}",                  false),
+        ("* /{x}/**",               false),
+        ("* /acme/**",              false),
+        ("* /status/{x}",           false),
+        ("* /management/orgs/{o}",  false),
+        ("* /orgs/acme/apps/shop",  false),
+    ] {
+        let expected = if names { Tenancy::Path } else { Tenancy::Outside };
+        assert_eq!(left(text).tenancy(), expected, "{text}");
+    }
+}
+
+#[test]
+#[rustfmt::skip] // a table is read by column
+fn a_rule_is_owned_only_where_every_path_of_it_is() {
+    for (text, owned) in [
+        ("* /token",                                    true),
+        ("* /token/**",                                 false),
+        ("GET /management/orgs/{o}",                    true),
+        ("* /management/**",                            true),
+        ("* /{x}/**",                                   false),
+        ("* /**",                                       false),
+        ("* /{org}/{app}",                              true),
+        ("* /{org}/{app}/",                             true),
+        ("* /{org}/{app}/**",                           false),
+        ("* /acme/shop/token",                          true),
+        ("* /acme/shop/roles/**",                       true),
+        ("* /acme/shop/users",                          true),
+        ("* /acme/shop/users/**",                       false),
+        ("* /acme/shop/users/{u}",                      true),
+        ("* /acme/shop/users/eve/**",                   false),
+        ("* /acme/shop/users/{u}/{what}",               false),
+        ("* /acme/shop/users/{u}/{what}/**",            false),
+        ("* /acme/shop/users/{u}/devices/**",           false),
+        ("* /acme/shop/users/{u}/revoketokens",         true),
+        ("* /acme/shop/users/{u}/groups/**",            true),
+        ("* /acme/shop/groups/{g}",                     true),
+        ("* /acme/shop/groups/{g}/**",                  false),
+        ("* /acme/shop/groups/{g}/permissions/**",      true),
+        ("* /acme/shop/groups/{g}/feed",                false),
+        ("* /acme/shop/{collection}",                   false),
+        ("* /acme/shop/{collection}/{id}",              false),
+        ("* /acme/shop/orders/users",                   false),
+    ] {
+        assert_eq!(left(text).is_owned(), owned, "{text}");
+    }
+}
+
+#[test]
+fn a_name_that_no_tenant_can_have_is_told() {
+    assert_eq!(left("* /acme/shop/**").bad_tenant_name(), None);
+    assert_eq!(left("* /acme/{app}/users").bad_tenant_name(), None);
+    assert_eq!(left("* /status/Users/x").bad_tenant_name(), None);
+    let meaning = "means something else in a path";
+    assert_eq!(left("* /acme/users/**").bad_tenant_name(), Some(("users", meaning)));
+    assert_eq!(left("* /Acme/shop").bad_tenant_name(), Some(("Acme", "is not in lower case")));
+    assert_eq!(left("* /a1/{b}/user/**").bad_collection(), Some(("user", "users")));
+    assert_eq!(left("* /a1/{b}/Users/**").bad_collection(), Some(("Users", "users")));
+    for text in ["* /a1/{b}/users/**", "* /a1/{b}/orders/user", "* /status/x/user", "* /{user}/**"]
+    {
+        assert_eq!(left(text).bad_collection(), None, "{text}");
+    }
+}

@@ -4,12 +4,16 @@
 //! someone forgot to write can let anybody in.
 
 mod parse;
+mod tenancy;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
+pub use tenancy::{At, Tenancy};
+
 use super::SyntaxError;
+use crate::principal::PrincipalKind;
 
 /// The right side of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -40,7 +44,26 @@ pub enum Term {
         /// Index into the rule's captures.
         capture: usize,
     },
+    /// What roles and own permissions of the tenant say of this method and path.
+    Permissions,
+    /// A caller of exactly this kind.
+    Level(PrincipalKind),
+    /// The term, of whoever belongs to the tenants named: `admin@acme`.
+    Of {
+        /// Neither `permissions` nor `self`, and never one of these again.
+        term: Box<Term>,
+        /// Which tenants.
+        at: At,
+    },
 }
+
+/// The levels of the language, each with the one kind of caller that it means.
+pub(super) const LEVELS: [(&str, PrincipalKind); 4] = [
+    ("user", PrincipalKind::ApplicationUser),
+    ("application", PrincipalKind::Application),
+    ("organization", PrincipalKind::Organization),
+    ("admin", PrincipalKind::AdminUser),
+];
 
 /// What of a principal `self` compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,18 +77,29 @@ pub enum Attribute {
 }
 
 impl Requirement {
-    /// Reads `self:{id} | role:support & scope:write`. `captures` are those of the rule's left side.
+    /// Reads `self:{id} | role:support & scope:write`. `captures` are those of the rule's left side,
+    /// and `tenancy` is what that says of tenants.
     ///
     /// # Errors
     /// [`SyntaxError`] with the bytes of `text` that are wrong, and mostly with what to write instead.
-    pub fn parse(text: &str, captures: &[String]) -> Result<Self, SyntaxError> {
-        parse::requirement(text, captures)
+    pub fn parse(text: &str, captures: &[String], tenancy: Tenancy) -> Result<Self, SyntaxError> {
+        parse::requirement(text, captures, tenancy)
     }
 
     /// Whether a caller without any credential gets in.
     #[must_use]
     pub fn is_open(&self) -> bool {
         matches!(self, Self::Public | Self::Guest)
+    }
+
+    /// Whether roles of the tenant may let somebody in, and so its role `guest` whoever presents nothing.
+    #[must_use]
+    pub fn is_open_by_roles(&self) -> bool {
+        match self {
+            Self::Public | Self::Guest | Self::Deny => false,
+            // Only alone: what stands beside it in a list needs a credential.
+            Self::Any(lists) => lists.iter().any(|list| *list == [Term::Permissions]),
+        }
     }
 }
 
@@ -93,6 +127,12 @@ impl Term {
                 let name = captures.get(*capture).map_or("", String::as_str);
                 format!("{}:{{{name}}}", attribute.word())
             }
+            Self::Permissions => "permissions".to_owned(),
+            Self::Level(kind) => {
+                let level = LEVELS.into_iter().find(|(_, known)| known == kind);
+                level.map_or_else(|| kind.label(), |(word, _)| word).to_owned()
+            }
+            Self::Of { term, at } => format!("{}@{at}", term.text(captures)),
         }
     }
 }

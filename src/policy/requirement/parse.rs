@@ -1,13 +1,24 @@
 //! How the text of a right side is read, and what is said when it cannot be.
 
-use super::{Attribute, Requirement, Term, is_plain};
+use super::{At, Attribute, LEVELS, Requirement, Tenancy, Term, is_plain, tenancy};
 use crate::nearest::nearest;
 use crate::policy::{
     SyntaxError,
     words::{Word, wrong},
 };
 
-pub(super) fn requirement(text: &str, captures: &[String]) -> Result<Requirement, SyntaxError> {
+/// What a rule's left side says to its right side.
+#[derive(Clone, Copy)]
+struct Left<'a> {
+    captures: &'a [String],
+    tenancy: Tenancy,
+}
+
+pub(super) fn requirement(
+    text: &str,
+    captures: &[String],
+    tenancy: Tenancy,
+) -> Result<Requirement, SyntaxError> {
     let words = words(text)?;
     let alone = |word: &&Word<'_>| matches!(word.text, "public" | "guest" | "deny");
     if let Some(word) = words.iter().find(alone) {
@@ -21,7 +32,7 @@ pub(super) fn requirement(text: &str, captures: &[String]) -> Result<Requirement
             _ => Requirement::Deny,
         });
     }
-    Ok(Requirement::Any(lists(text, &words, captures)?))
+    Ok(Requirement::Any(lists(text, &words, Left { captures, tenancy })?))
 }
 
 /// Splits into `|`, `&`, and terms with their quotes.
@@ -74,11 +85,7 @@ fn is_operator(word: Word<'_>) -> bool {
     matches!(word.text, "|" | "&")
 }
 
-fn lists(
-    text: &str,
-    words: &[Word<'_>],
-    captures: &[String],
-) -> Result<Vec<Vec<Term>>, SyntaxError> {
+fn lists(text: &str, words: &[Word<'_>], left: Left<'_>) -> Result<Vec<Vec<Term>>, SyntaxError> {
     let mut lists = vec![Vec::new()];
     let mut after_term = false;
     for word in words {
@@ -90,7 +97,7 @@ fn lists(
                 after_term = false;
             }
             (false, false) => {
-                let term = term(*word, captures)?;
+                let term = term(*word, left)?;
                 if let Some(list) = lists.last_mut() {
                     list.push(term);
                 }
@@ -124,19 +131,65 @@ fn lists(
     }
 }
 
-fn term(word: Word<'_>, captures: &[String]) -> Result<Term, SyntaxError> {
-    // An `@` in quotes is a character of a name; in the open it names a tenant.
-    if let Some(at) = word.text.split('\'').next().and_then(|open| open.find('@')) {
+fn term(word: Word<'_>, left: Left<'_>) -> Result<Term, SyntaxError> {
+    let (bare, behind) = tenancy::cut(word);
+    let Some(behind) = behind else {
+        let term = read(word, left)?;
+        return if left.tenancy == Tenancy::Outside { unplaced(word, &term) } else { Ok(term) };
+    };
+    if left.tenancy == Tenancy::Plain {
         return wrong(
-            word.start + at..word.range().end,
+            behind.start - 1..behind.range().end,
             format!("`{}` needs [usergrid]: `@` names a tenant", word.text),
             "put a name that has an `@` in quotes: `role:'a@b'`",
         );
     }
-    let Some((kind, name)) = word.text.split_once(':') else { return lone(word, captures) };
+    if behind.text.is_empty() {
+        let help = format!("write `{0}@acme`, `{0}@acme/shop` or `{0}@*`", bare.text);
+        return wrong(word.range(), "no tenant stands behind the `@`", help);
+    }
+    let term = read(bare, left)?;
+    if matches!(term, Term::Permissions | Term::SelfIs { .. }) {
+        let message = format!("`{}` is about the tenant that the path names", bare.text);
+        return wrong(behind.start - 1..behind.range().end, message, "leave the `@` out");
+    }
+    match At::parse(behind.text) {
+        Ok(at) => Ok(Term::Of { term: Box::new(term), at }),
+        Err(message) => {
+            wrong(behind.range(), message, "write `@acme`, `@acme/shop` or `@*` for every tenant")
+        }
+    }
+}
+
+/// A term that names no tenant, where the path names none either.
+fn unplaced(word: Word<'_>, term: &Term) -> Result<Term, SyntaxError> {
+    if matches!(term, Term::Permissions | Term::SelfIs { .. }) {
+        let message = format!("`{}` needs a path that names a tenant", word.text);
+        let help = "let the path begin with `/{org}/{app}/`, or name who may: `admin@acme`";
+        return wrong(word.range(), message, help);
+    }
+    let message = format!("neither `{}` nor the path says of which tenant", word.text);
+    let help = format!("name the tenant: `{0}@acme`, `{0}@acme/shop`, or `{0}@*`", word.text);
+    wrong(word.range(), message, help)
+}
+
+/// A term without its tenant.
+fn read(word: Word<'_>, left: Left<'_>) -> Result<Term, SyntaxError> {
+    let captures = left.captures;
+    let Some((kind, name)) = word.text.split_once(':') else { return lone(word, left) };
     let name = Word { start: word.start + kind.len() + 1, text: name };
     match kind {
-        "role" => Ok(Term::Role(plain_or_quoted("role", name)?)),
+        "role" => {
+            let role = plain_or_quoted("role", name)?;
+            // Roles of tenants have one spelling.
+            let folded = left.tenancy != Tenancy::Plain;
+            Ok(Term::Role(if folded { role.to_lowercase() } else { role }))
+        }
+        "scope" if left.tenancy != Tenancy::Plain => wrong(
+            word.range(),
+            "with [usergrid] no token has scopes",
+            "write `role:x`, or `permissions`",
+        ),
         "scope" => Ok(Term::Scope(plain_or_quoted("scope", name)?)),
         "self" => own(Attribute::Id, name, captures),
         "self.name" => own(Attribute::Name, name, captures),
@@ -156,11 +209,17 @@ fn term(word: Word<'_>, captures: &[String]) -> Result<Term, SyntaxError> {
 }
 
 /// A term without a colon.
-fn lone(word: Word<'_>, captures: &[String]) -> Result<Term, SyntaxError> {
+fn lone(word: Word<'_>, left: Left<'_>) -> Result<Term, SyntaxError> {
     let at = word.range();
-    let capture = captures.first().map_or("id", String::as_str);
+    let capture = left.captures.first().map_or("id", String::as_str);
+    let level = LEVELS.into_iter().find(|(level, _)| *level == word.text);
+    match (word.text, level) {
+        ("authenticated", _) => return Ok(Term::Authenticated),
+        ("permissions", _) if left.tenancy != Tenancy::Plain => return Ok(Term::Permissions),
+        (_, Some((_, kind))) if left.tenancy != Tenancy::Plain => return Ok(Term::Level(kind)),
+        _ => {}
+    }
     match word.text {
-        "authenticated" => Ok(Term::Authenticated),
         "permissions" | "user" | "application" | "organization" | "admin" => wrong(
             at,
             format!("`{}` needs [usergrid]", word.text),

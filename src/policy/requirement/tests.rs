@@ -44,7 +44,7 @@ fn a_requirement_is_words_joined_by_either_and_both() {
             any(&[&[role("a"), scope("b")], &[Authenticated, own(Attribute::Id, 0)]])),
         ("role:admin",                  any(&[&[role("admin")]])),
     ] {
-        assert_eq!(Requirement::parse(text, &captures()), Ok(meaning), "{text}");
+        assert_eq!(Requirement::parse(text, &captures(), Tenancy::Plain), Ok(meaning), "{text}");
     }
 }
 
@@ -58,7 +58,8 @@ fn a_term_prints_as_it_is_written() {
         "self:{id}",
         "self.email:{year}",
     ] {
-        let Ok(Requirement::Any(lists)) = Requirement::parse(text, &captures()) else {
+        let Ok(Requirement::Any(lists)) = Requirement::parse(text, &captures(), Tenancy::Plain)
+        else {
             panic!("{text} does not load")
         };
         assert_eq!(lists[0][0].text(&captures()), text);
@@ -68,7 +69,7 @@ fn a_term_prints_as_it_is_written() {
 /// What the caret stands under, the message, the help.
 #[track_caller]
 fn check_error(text: &str, under: &str, message: &str, help: &str) {
-    let error = Requirement::parse(text, &captures()).expect_err(text);
+    let error = Requirement::parse(text, &captures(), Tenancy::Plain).expect_err(text);
     assert_eq!(&text[error.at.clone()], under, "{text}: {error:?}");
     assert_eq!(error.message, message, "{text}");
     assert_eq!(error.help.as_deref().unwrap_or(""), help, "{text}");
@@ -120,7 +121,7 @@ fn mistakes_are_met_with_what_to_write() {
 
 #[test]
 fn self_needs_a_capture_that_the_path_has() {
-    let error = Requirement::parse("self:{id}", &[]).unwrap_err();
+    let error = Requirement::parse("self:{id}", &[], Tenancy::Plain).unwrap_err();
     assert_eq!(error.at, 5..9);
     assert_eq!(error.message, "the path has no `{id}`");
     assert_eq!(error.help.unwrap(), "write `{id}` for the segment of the path that it is");
@@ -139,9 +140,97 @@ fn what_belongs_to_tenants_says_that_it_needs_usergrid() {
         "authenticated@*",
     ] {
         let requirement = format!("role:x | {text}");
-        let error = Requirement::parse(&requirement, &[]).expect_err(text);
+        let error = Requirement::parse(&requirement, &[], Tenancy::Plain).expect_err(text);
         assert!(error.message.contains("needs [usergrid]"), "{text}: {error:?}");
         let from_the_tenant = text.find('@').map_or(text, |at| &text[at..]);
         assert_eq!(&requirement[error.at], from_the_tenant);
+    }
+}
+
+fn parse(text: &str, tenancy: Tenancy) -> Result<Term, SyntaxError> {
+    Requirement::parse(text, &captures(), tenancy).map(|requirement| {
+        let Requirement::Any(lists) = requirement else { panic!("{text} has no terms") };
+        lists[0][0].clone()
+    })
+}
+
+fn of(term: Term, at: At) -> Term {
+    Term::Of { term: Box::new(term), at }
+}
+
+#[test]
+#[rustfmt::skip] // a table is read by column
+fn a_term_means_the_tenant_of_the_path_or_the_one_it_names() {
+    use PrincipalKind::*;
+    let acme = || At::Organization("acme".to_owned());
+    let shop = || At::Application { organization: "acme".to_owned(), application: "shop".to_owned() };
+    for (text, meaning) in [
+        ("permissions",             Term::Permissions),
+        ("user",                    Term::Level(ApplicationUser)),
+        ("application",             Term::Level(Application)),
+        ("organization",            Term::Level(Organization)),
+        ("admin",                   Term::Level(AdminUser)),
+        ("authenticated",           Term::Authenticated),
+        ("role:Buyer",              role("buyer")),
+        ("role:'a@b'",              role("a@b")),
+        ("self:{id}",               own(Attribute::Id, 0)),
+        ("admin@acme",              of(Term::Level(AdminUser), acme())),
+        ("admin@ACME",              of(Term::Level(AdminUser), acme())),
+        ("user@acme/shop",          of(Term::Level(ApplicationUser), shop())),
+        ("role:buyer@acme/shop",    of(role("buyer"), shop())),
+        ("role:'a@b'@acme",         of(role("a@b"), acme())),
+        ("authenticated@*",         of(Term::Authenticated, At::Anywhere)),
+    ] {
+        assert_eq!(parse(text, Tenancy::Path), Ok(meaning.clone()), "{text}");
+        let named = matches!(meaning, Term::Of { .. });
+        assert_eq!(parse(text, Tenancy::Outside).is_ok(), named, "{text}");
+    }
+}
+
+#[test]
+fn a_term_of_tenants_prints_as_it_is_written() {
+    for text in [
+        "permissions",
+        "user",
+        "application",
+        "organization",
+        "admin@acme",
+        "role:buyer@acme/shop",
+        "role:'a@b'@acme",
+        "authenticated@*",
+    ] {
+        assert_eq!(parse(text, Tenancy::Path).unwrap().text(&captures()), text);
+    }
+}
+
+#[test]
+#[rustfmt::skip] // a table is read by column
+fn what_cannot_be_said_of_tenants_says_what_can() {
+    use Tenancy::{Outside, Path};
+    for (tenancy, text, under, message) in [
+        (Path,    "scope:read",          "scope:read",    "with [usergrid] no token has scopes"),
+        (Path,    "scope:read@acme",     "scope:read",    "with [usergrid] no token has scopes"),
+        (Path,    "permissions@acme",    "@acme",         "`permissions` is about the tenant that the path names"),
+        (Path,    "self:{id}@*",         "@*",            "`self:{id}` is about the tenant that the path names"),
+        (Path,    "admin@",              "admin@",        "no tenant stands behind the `@`"),
+        (Path,    "admin@status",        "status",        "`status` is no organization's name: it means something else in a path"),
+        (Path,    "admin@acme/",         "acme/",         "the application's name is missing"),
+        (Path,    "admin@acme/a/b",      "acme/a/b",      "`a/b` is no application's name: it has other characters than letters, digits, `.`, `_` and `-`"),
+        (Path,    "admin@*/shop",        "*/shop",        "`*` is no organization's name: it has other characters than letters, digits, `.`, `_` and `-`"),
+        (Path,    "public@acme",         "public",        "unknown word `public`"),
+        (Outside, "permissions",         "permissions",   "`permissions` needs a path that names a tenant"),
+        (Outside, "self:{id}",           "self:{id}",     "`self:{id}` needs a path that names a tenant"),
+        (Outside, "authenticated",       "authenticated", "neither `authenticated` nor the path says of which tenant"),
+        (Outside, "role:x@acme | admin", "admin",         "neither `admin` nor the path says of which tenant"),
+        (Outside, "role:x",              "role:x",        "neither `role:x` nor the path says of which tenant"),
+        (Outside, "scope:x",             "scope:x",       "with [usergrid] no token has scopes"),
+    ] {
+        let error = parse(text, tenancy).expect_err(text);
+        assert_eq!(&text[error.at], under, "{text}");
+        assert_eq!(error.message, message, "{text}");
+        assert!(error.help.is_some(), "{text}");
+    }
+    for open in ["public", "guest", "deny"] {
+        assert!(Requirement::parse(open, &[], Outside).is_ok());
     }
 }

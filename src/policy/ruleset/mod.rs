@@ -118,6 +118,12 @@ impl RuleSet {
         Some(Match { rule: &self.rules[index], index, path })
     }
 
+    /// The rule that was found for `path`, once more by its index.
+    #[must_use]
+    pub fn at<'a>(&'a self, index: usize, path: &'a CanonicalPath) -> Match<'a> {
+        Match { rule: &self.rules[index], index, path }
+    }
+
     /// All rules that match, the winner first, for `explain`.
     #[must_use]
     pub fn candidates<'a>(

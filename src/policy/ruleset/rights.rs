@@ -67,7 +67,13 @@ fn normal(requirement: &Requirement, rule: &Rule) -> Requirement {
         Requirement::Any(lists) => lists,
     };
     let term = |term: &Term| match term {
-        Term::Authenticated | Term::Role(_) | Term::Scope(_) => term.clone(),
+        Term::Authenticated
+        | Term::Role(_)
+        | Term::Scope(_)
+        | Term::Permissions
+        | Term::Level(_)
+        // What names its tenant has no capture in it.
+        | Term::Of { .. } => term.clone(),
         Term::SelfIs { attribute, capture } => Term::SelfIs {
             attribute: *attribute,
             capture: rule.left.capture_place(*capture).unwrap_or(usize::MAX),

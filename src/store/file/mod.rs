@@ -3,8 +3,10 @@
 //!
 //! Reads run where they are asked for, on a snapshot: they wait for nobody. Writes go through one
 //! thread, which takes all that have gathered, commits them in one synced transaction and only then
-//! answers: an acknowledged write survives the loss of power.
+//! answers: an acknowledged write survives the loss of power. Tallies alone are in memory: a process
+//! that has to start again counts anew.
 
+mod documents;
 mod writer;
 
 use std::{
@@ -25,7 +27,7 @@ use tokio::{sync::oneshot, time};
 use uuid::Uuid;
 
 use self::writer::{Change, Write};
-use super::StoreError;
+use super::{StoreError, documents::Tally, tallies::Tallies};
 use crate::token::record::{PrincipalState, TokenRecord};
 
 /// Records as JSON by the UUID of their token.
@@ -37,8 +39,11 @@ const EXPIRIES: TableDefinition<'_, (i64, u128), ()> = TableDefinition::new("exp
 /// What kind of file this is.
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
-/// The version of the four tables above. A file of another one is refused, not guessed at.
-const FORMAT: u64 = 1;
+/// The version of the four tables above and the two of [`documents`]. A file of a later one is
+/// refused, not guessed at.
+const FORMAT: u64 = 2;
+/// The version without the tables of [`documents`]: they are made when such a file is opened.
+const FORMAT_WITHOUT_DOCUMENTS: u64 = 1;
 
 /// Writes that may wait for the writer, and how long one waits. Together they bound what a dead disk
 /// can pile up; a healthy one commits in well under a millisecond.
@@ -57,6 +62,7 @@ struct Open {
     /// `None` only while the file is being closed.
     writes: Option<mpsc::SyncSender<Write>>,
     writer: Option<JoinHandle<()>>,
+    tallies: Tallies,
 }
 
 impl std::fmt::Debug for Open {
@@ -101,8 +107,8 @@ impl FileStore {
                     cause: format!("starting its writer: {error}"),
                 })?
         };
-        let open = Open { name, database, writes: Some(writes), writer: Some(writer) };
-        Ok(Self { open: Arc::new(open) })
+        let (writes, writer, tallies) = (Some(writes), Some(writer), Tallies::default());
+        Ok(Self { open: Arc::new(Open { name, database, writes, writer, tallies }) })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -145,6 +151,11 @@ impl FileStore {
         issued.record.ok_or_else(|| self.failed("it did not say what it kept"))
     }
 
+    pub(super) async fn keep(&self, id: Uuid, record: &TokenRecord) -> Result<(), StoreError> {
+        let change = Change::Keep { id, record: record.clone() };
+        self.write(|answer| Write { change, answer }).await.map(|_| ())
+    }
+
     pub(super) async fn revoke(&self, id: Uuid) -> Result<bool, StoreError> {
         Ok(self.write(|answer| Write { change: Change::Revoke { id }, answer }).await?.found)
     }
@@ -157,6 +168,23 @@ impl FileStore {
     pub(super) async fn set_active(&self, subject: &str, active: bool) -> Result<bool, StoreError> {
         let change = Change::SetActive { subject: subject.to_owned(), active };
         Ok(self.write(|answer| Write { change, answer }).await?.found)
+    }
+
+    pub(super) fn tally(&self, key: &str, window: Duration) -> Result<Tally, StoreError> {
+        let tally = self.open.tallies.tally(key, window);
+        tally.ok_or_else(|| self.failed("too much is counted"))
+    }
+
+    pub(super) fn tallied(&self, key: &str) -> u32 {
+        self.open.tallies.tallied(key)
+    }
+
+    pub(super) fn untally(&self, key: &str) {
+        self.open.tallies.untally(key);
+    }
+
+    pub(super) fn forget_tally(&self, key: &str) {
+        self.open.tallies.forget(key);
     }
 
     /// Hands a write to the writer and waits until it is on the disk.
@@ -203,7 +231,7 @@ fn opening(error: &DatabaseError) -> String {
     error.to_string()
 }
 
-/// Makes the tables of a new file; of an old one, checks that it is ours and of our format.
+/// Makes the tables of a new file and those that an old one lacks; checks that it is ours.
 fn check_format(database: &Database) -> Result<(), String> {
     let read = database.begin_read().map_err(|error| error.to_string())?;
     let found = match read.open_table(META) {
@@ -217,6 +245,7 @@ fn check_format(database: &Database) -> Result<(), String> {
     };
     match found {
         Some(FORMAT) => Ok(()),
+        Some(FORMAT_WITHOUT_DOCUMENTS) => make_tables(database),
         Some(other) => {
             Err(format!("it has format {other}, and this version of tollgate reads {FORMAT}"))
         }
@@ -228,12 +257,14 @@ fn is_empty(read: &redb::ReadTransaction) -> Result<bool, String> {
     Ok(read.list_tables().map_err(|error| error.to_string())?.next().is_none())
 }
 
+/// Makes every table that is not there, and sets the format, in one transaction.
 fn make_tables(database: &Database) -> Result<(), String> {
     let make = || -> Result<(), redb::Error> {
         let write = database.begin_write()?;
         write.open_table(TOKENS)?;
         write.open_table(PRINCIPALS)?;
         write.open_table(EXPIRIES)?;
+        documents::Tables::open(&write)?;
         write.open_table(META)?.insert("format", FORMAT)?;
         Ok(write.commit()?)
     };

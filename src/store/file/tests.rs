@@ -1,7 +1,10 @@
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use super::*;
-use crate::store::testing::{on_worker, record};
+use crate::store::{
+    documents::{Change as DocumentChange, Commit, DocumentKey, Slot},
+    testing::{on_worker, record},
+};
 
 fn id(number: u128) -> Uuid {
     Uuid::from_u128(number)
@@ -78,7 +81,53 @@ fn a_file_of_another_format_is_refused() {
     write.commit().unwrap();
     drop(database);
     let refusal = refusal(&path);
-    assert!(refusal.contains("has format 2"), "{refusal}");
+    assert!(refusal.contains("has format 3"), "{refusal}");
+}
+
+#[test]
+fn a_file_without_documents_gets_tables_for_them_and_keeps_its_tokens() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tollgate.redb");
+    let kept = on_worker(async {
+        let store = FileStore::open(&path).unwrap();
+        store.issue(id(1), record("ann", i64::MAX)).await.unwrap()
+    });
+    let database = Database::open(&path).unwrap();
+    let write = database.begin_write().unwrap();
+    assert!(write.delete_table(documents::DOCUMENTS).unwrap());
+    assert!(write.delete_table(documents::MEMBERS).unwrap());
+    write.open_table(META).unwrap().insert("format", FORMAT_WITHOUT_DOCUMENTS).unwrap();
+    write.commit().unwrap();
+    drop(database);
+
+    for _ in 0..2 {
+        let store = FileStore::open(&path).unwrap();
+        assert_eq!(store.token(id(1)).unwrap(), Some(kept.clone()));
+        assert_eq!(store.count_members(Slot::Directory, "admins").unwrap(), 0);
+        let table = store.table(META).unwrap();
+        assert_eq!(table.get("format").unwrap().unwrap().value(), FORMAT);
+    }
+}
+
+#[test]
+fn acknowledged_documents_are_there_after_the_file_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tollgate.redb");
+    let (slot, name, set) = (Slot::Directory, "admin:ann".to_owned(), "admins".to_owned());
+    let key = DocumentKey { slot, name: name.clone() };
+    on_worker(async {
+        let store = FileStore::open(&path).unwrap();
+        let changes = vec![
+            DocumentChange::Put { name, value: vec![0, 255] },
+            DocumentChange::Add { set, member: "ann".to_owned() },
+        ];
+        assert!(store.commit(Commit { slot, expects: Vec::new(), changes }).await.unwrap());
+        drop(store);
+
+        let store = FileStore::open(&path).unwrap();
+        assert_eq!(store.documents(&[key]).unwrap(), [Some(vec![0, 255])]);
+        assert_eq!(store.members(slot, "admins", None, 9).unwrap(), ["ann"]);
+    });
 }
 
 #[test]

@@ -11,9 +11,9 @@ use redb::{Database, ReadableTable as _, Table};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{EXPIRIES, PRINCIPALS, TOKENS, parse};
+use super::{EXPIRIES, PRINCIPALS, TOKENS, documents, parse};
 use crate::{
-    store::StoreError,
+    store::{StoreError, documents::Commit},
     token::{
         record::{PrincipalState, TokenRecord},
         ttl::{record_expiry_ms, unix_ms},
@@ -30,9 +30,11 @@ const SWEEP_MAX: usize = 10_000;
 /// What to change.
 pub(super) enum Change {
     Issue { id: Uuid, record: TokenRecord, first: u64 },
+    Keep { id: Uuid, record: TokenRecord },
     Revoke { id: Uuid },
     RevokeAll { subject: String },
     SetActive { subject: String, active: bool },
+    Commit(Commit),
 }
 
 /// A change, and who waits for it.
@@ -44,7 +46,7 @@ pub(super) struct Write {
 /// What a change did.
 #[derive(Default)]
 pub(super) struct Written {
-    /// What was to be changed was there.
+    /// What was to be changed was there; for a commit: all that was expected was.
     pub(super) found: bool,
     /// What was issued, as kept.
     pub(super) record: Option<TokenRecord>,
@@ -105,6 +107,7 @@ fn apply_all(database: &Database, changes: Vec<Change>) -> Result<Vec<Outcome>, 
             tokens: write.open_table(TOKENS)?,
             principals: write.open_table(PRINCIPALS)?,
             expiries: write.open_table(EXPIRIES)?,
+            documents: documents::Tables::open(&write)?,
         };
         for change in changes {
             outcomes.push(match tables.apply(change) {
@@ -122,6 +125,7 @@ struct Tables<'t> {
     tokens: Table<'t, u128, &'static [u8]>,
     principals: Table<'t, &'static str, &'static [u8]>,
     expiries: Table<'t, (i64, u128), ()>,
+    documents: documents::Tables<'t>,
 }
 
 /// Either one change cannot be made, and nothing of it was; or the file is at fault, and nothing of
@@ -147,6 +151,13 @@ impl Tables<'_> {
     fn apply(&mut self, change: Change) -> Result<Written, Trouble> {
         match change {
             Change::Issue { id, record, first } => self.issue(id, record, first),
+            Change::Keep { id, record } => {
+                self.keep(id, &record)?;
+                Ok(Written { found: true, record: None })
+            }
+            Change::Commit(commit) => {
+                Ok(Written { found: self.documents.commit(&commit)?, record: None })
+            }
             Change::Revoke { id } => self.revoke(id),
             Change::RevokeAll { subject } => self.change(&subject, |state| {
                 let generation = state.generation.checked_add(1)?;
@@ -168,15 +179,21 @@ impl Tables<'_> {
         let known = self.state(&record.subject)?;
         let state = known.unwrap_or(PrincipalState { generation: first, active: true });
         record.generation = state.generation;
-        let record_json = json(&record)?;
+        let state_json = json(&state)?; // before anything is written
+        self.keep(id, &record)?;
         if known.is_none() {
-            self.principals.insert(record.subject.as_str(), json(&state)?.as_slice())?;
+            self.principals.insert(record.subject.as_str(), state_json.as_slice())?;
         }
+        Ok(Written { found: true, record: Some(record) })
+    }
+
+    fn keep(&mut self, id: Uuid, record: &TokenRecord) -> Result<(), Trouble> {
+        let record_json = json(record)?; // before anything is written
         self.tokens.insert(id.as_u128(), record_json.as_slice())?;
         if let Some(at) = record_expiry_ms(record.expires_ms) {
             self.expiries.insert((at, id.as_u128()), ())?;
         }
-        Ok(Written { found: true, record: Some(record) })
+        Ok(())
     }
 
     /// Its line among the expiries stays: the sweep finds nothing under it and drops it.

@@ -109,14 +109,22 @@ impl Link {
         self.checked(answer)
     }
 
-    /// Sends two commands in one write and waits for both answers.
-    pub(super) async fn call_two(&self, pipeline: &Pipeline) -> Result<[Value; 2], StoreError> {
+    /// Sends commands in one write and waits for all answers, which come in their order. Of several
+    /// errors the first is told.
+    pub(super) async fn call_all(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
+        let count = pipeline.len();
+        if count == 0 {
+            return Ok(Vec::new());
+        }
         let live = self.shared.live().await?;
         let mut connection = live.connection.clone();
-        let asked = connection.req_packed_commands(pipeline, 0, 2);
-        let mut answers = self.shared.within(&live, asked).await?.into_iter();
-        let mut next = || self.checked(answers.next().unwrap_or_default());
-        Ok([next()?, next()?])
+        let asked = connection.req_packed_commands(pipeline, 0, count);
+        let answers = self.shared.within(&live, asked).await?;
+        if answers.len() != count {
+            let (store, cause) = (self.store().to_owned(), "it left answers out".to_owned());
+            return Err(StoreError::Failed { store, cause });
+        }
+        answers.into_iter().map(|answer| self.checked(answer)).collect()
     }
 
     fn checked(&self, answer: Value) -> Result<Value, StoreError> {

@@ -4,13 +4,21 @@
 //! |--------------------------------|----------------------------------------|----------------------|
 //! | `{prefix}token:<uuid hex>`     | the record as JSON                     | the token's + 60 s   |
 //! | `{prefix}principal:user:<id>`  | hash: `generation`, `active` (1 or 0)  | none                 |
+//! | `{prefix}{<slot>}<name>`       | a document: any bytes                  | none                 |
+//! | `{prefix}{<slot>}<set>`        | sorted set of members, each of score 0 | none                 |
+//! | `{prefix}tally:<key>`          | how often it was counted               | its window           |
+//!
+//! `{prefix}` is the configured one; the braces around a slot (`dir`, or an application's UUID in
+//! hexadecimal) are in the key, as the hash tag that keeps a slot on one node of a cluster.
 //!
 //! Every command has the configured deadline and is sent once. One command or script touches one
-//! key, so that a cluster could hold them.
+//! key, or the keys of one slot, so that a cluster could hold them.
 
 mod dial;
+mod documents;
 mod link;
 mod reply;
+mod tallies;
 
 use std::{rc::Rc, sync::Arc, time::SystemTime};
 
@@ -122,7 +130,9 @@ impl RedisLink {
         pipeline.add_command(command(read, &key)).add_command(command("PTTL", &key));
         // Taken before the answer, so that the key's end is never put later than it is.
         let asked_ms = unix_ms(SystemTime::now());
-        let [value, left] = self.link.call_two(&pipeline).await?;
+        let mut answers = self.link.call_all(&pipeline).await?.into_iter();
+        let mut next = || answers.next().unwrap_or_default();
+        let (value, left) = (next(), next());
         let raw = match layout.record {
             ForeignRecord::Json => reply::bytes(value)?.map(Raw::Json),
             ForeignRecord::Text => reply::bytes(value)?.map(Raw::Text),
@@ -140,14 +150,19 @@ impl RedisLink {
         mut record: TokenRecord,
     ) -> Result<TokenRecord, StoreError> {
         record.generation = self.generation(&record.subject).await?;
-        let json = serde_json::to_vec(&record).map_err(|_| StoreError::bad_record("JSON"))?;
+        self.keep(id, &record).await?;
+        Ok(record)
+    }
+
+    pub(super) async fn keep(&self, id: Uuid, record: &TokenRecord) -> Result<(), StoreError> {
+        let json = serde_json::to_vec(record).map_err(|_| StoreError::bad_record("JSON"))?;
         let mut command = command("SET", &self.token_key(id));
         command.arg(json);
         if let Some(left) = reply::lifetime(record_expiry_ms(record.expires_ms)) {
             command.arg("PX").arg(left);
         }
         self.link.call(&command).await?;
-        Ok(record)
+        Ok(())
     }
 
     /// The generation of `subject`, whose state is made if it is missing and never touched if not.
@@ -190,5 +205,7 @@ fn script(text: &str, key: &str) -> Cmd {
     command
 }
 
+#[cfg(test)]
+mod documents_tests;
 #[cfg(test)]
 mod tests;

@@ -3,12 +3,12 @@
 //! Invariant: an error of the server is worded by us from its code alone. Its own text may quote the
 //! command, and the command may hold a password or a token.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use redis::{ErrorKind, RedisError, ServerError, Value};
 
 use crate::{
-    store::{StoreError, foreign::Pairs},
+    store::{StoreError, documents::Tally, foreign::Pairs},
     token::{record::PrincipalState, ttl::unix_ms},
 };
 
@@ -129,6 +129,37 @@ pub(super) fn was_there(value: &Value) -> Result<bool, StoreError> {
     Ok(count > 0)
 }
 
+/// How many, of what there may be more of than one.
+pub(super) fn count(value: &Value) -> Result<usize, StoreError> {
+    let Value::Int(count) = *value else { return Err(StoreError::bad_record("count")) };
+    usize::try_from(count).map_err(|_| StoreError::bad_record("count"))
+}
+
+/// Members of a set.
+pub(super) fn texts(value: Value) -> Result<Vec<String>, StoreError> {
+    let Value::Array(values) = value else { return Err(wrong_type()) };
+    let text = |value| {
+        let bytes = bytes(value)?.ok_or_else(wrong_type)?;
+        String::from_utf8(bytes).map_err(|_| StoreError::bad_record("member"))
+    };
+    values.into_iter().map(text).collect()
+}
+
+/// A count and the milliseconds that are left of its window.
+pub(super) fn tally(value: &Value) -> Result<Tally, StoreError> {
+    let bad = || StoreError::bad_record("count");
+    let Value::Array(values) = value else { return Err(bad()) };
+    let [Value::Int(count), Value::Int(left)] = values[..] else { return Err(bad()) };
+    let left = Duration::from_millis(u64::try_from(left).map_err(|_| bad())?);
+    Ok(Tally { count: u32::try_from(count).unwrap_or(u32::MAX), left })
+}
+
+/// The milliseconds of a window that begins, at least one: with an expiry of zero it would be over
+/// before it began.
+pub(super) fn window(window: Duration) -> i64 {
+    i64::try_from(window.as_millis()).unwrap_or(LIFETIME_MAX_MS).clamp(1, LIFETIME_MAX_MS)
+}
+
 /// Milliseconds until `expires_ms`, at least one: Redis refuses an expiry of zero. `None` is never.
 pub(super) fn lifetime(expires_ms: Option<i64>) -> Option<i64> {
     let left = expires_ms?.saturating_sub(unix_ms(SystemTime::now())).max(1);
@@ -171,6 +202,20 @@ mod tests {
         assert_eq!(time_left(&Value::Int(0)),   Ok(Some(Some(0))));
         assert_eq!(time_left(&Value::Int(250)), Ok(Some(Some(250))));
         assert_eq!(time_left(&Value::Nil),      Err(StoreError::bad_record("expiry")));
+    }
+
+    #[test]
+    #[rustfmt::skip] // a table is read by column
+    fn a_tally_is_two_numbers() {
+        let tally_of = |values: &[Value]| tally(&Value::Array(values.to_vec()));
+        let (bad, second) = (Err(StoreError::bad_record("count")), Duration::from_secs(1));
+        assert_eq!(tally_of(&[Value::Int(3), Value::Int(1_000)]), Ok(Tally { count: 3, left: second }));
+        assert_eq!(tally_of(&[Value::Int(1 << 40), Value::Int(0)]).map(|tally| tally.count), Ok(u32::MAX));
+        assert_eq!(tally_of(&[Value::Int(3), Value::Int(-1)]), bad);
+        assert_eq!(tally_of(&[Value::Int(3)]), bad);
+        assert_eq!(tally(&Value::Nil), bad);
+        assert_eq!(window(Duration::ZERO), 1);
+        assert_eq!(window(Duration::MAX), LIFETIME_MAX_MS);
     }
 
     #[test]

@@ -15,17 +15,17 @@ use crate::{
 };
 
 /// More than any answer may take: the limit of the tests' stores, twice for slow machines.
-const SLOWEST: Duration = Duration::from_millis(600);
+pub(super) const SLOWEST: Duration = Duration::from_millis(600);
 
-fn id(number: u128) -> Uuid {
+pub(super) fn id(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
-fn attach(config: RedisStore) -> Store {
+pub(super) fn attach(config: RedisStore) -> Store {
     StoreOrigin::open(&crate::config::Store::Redis(config)).unwrap().attach(|_| {})
 }
 
-async fn to(redis: &TestRedis) -> Store {
+pub(super) async fn to(redis: &TestRedis) -> Store {
     connected(attach(redis_at(tcp(redis.port)))).await
 }
 

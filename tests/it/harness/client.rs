@@ -2,10 +2,12 @@
 
 use std::{
     io::Write,
-    net::{Shutdown, SocketAddr, TcpStream},
+    net::{IpAddr, Shutdown, SocketAddr, TcpStream},
     os::unix::net::UnixStream,
     path::Path,
 };
+
+use socket2::{Domain, Socket, Type};
 
 use super::{
     PATIENCE,
@@ -77,6 +79,14 @@ impl Client {
         let stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
         stream.set_nodelay(true).unwrap();
         Some(Self::over(Wire::Tcp(stream)))
+    }
+
+    /// A connection from another address of this machine, such as 127.0.0.2.
+    pub(crate) fn connect_from(from: IpAddr, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+        socket.connect_timeout(&address.into(), PATIENCE).expect("nobody listens");
+        Self::over(Wire::Tcp(socket.into()))
     }
 
     pub(crate) fn connect_unix(path: &Path) -> Self {

@@ -30,6 +30,12 @@ fn arguments(config: &Path) -> Vec<OsString> {
     vec!["serve".into(), "--config".into(), config.into()]
 }
 
+/// What olga has who is made by [`Setup::bootstrap`].
+pub(crate) const PASSWORD: &str = "olga-secret-1";
+
+/// And the key of it that makes her an application.
+pub(crate) const SHOP: &str = "application = \"shop\"";
+
 /// A gateway about to be started.
 pub(crate) struct Setup {
     folder: TempDir,
@@ -69,6 +75,20 @@ impl Setup {
         self.tables.push_str(text);
         self.tables.push('\n');
         self
+    }
+
+    /// Adds the first tenant: the organization acme and its admin olga. `more` are further keys of it.
+    pub(crate) fn bootstrap(self, more: &str) -> Self {
+        self.tables(&format!(
+            r#"
+[usergrid.bootstrap]
+organization = "acme"
+username     = "olga"
+email        = "olga@acme.example"
+password     = "{PASSWORD}"
+{more}
+"#
+        ))
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     path::Path,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tollgate::{
@@ -17,6 +17,8 @@ use tollgate::{
     },
 };
 use uuid::Uuid;
+
+use super::PATIENCE;
 
 /// Signs every token of the tests.
 pub(crate) const SECRET: &str = "it-6f1c0b1d2e3a49587766554433221100ffeeddcc";
@@ -66,6 +68,7 @@ impl Token {
         let text = keyring().mint(id, expires_ms).unwrap().expose().to_owned();
         let record = TokenRecord {
             subject: subject.to_owned(),
+            holder: None,
             name: Some(format!("{subject} of the tests")),
             email: None,
             roles: owned(roles),
@@ -116,7 +119,11 @@ pub(crate) fn write<'a>(file: &Path, tokens: impl Iterator<Item = &'a Token>) {
         let store = StoreOrigin::open(&config::Store::File(file.to_owned())).unwrap();
         let store = store.attach(|_| ());
         for token in tokens {
-            store.issue(token.id, token.record.clone()).await.unwrap();
+            // A disk that many tests write to may be slower than a store may be.
+            let give_up = Instant::now() + PATIENCE;
+            while let Err(error) = store.issue(token.id, token.record.clone()).await {
+                assert!(Instant::now() < give_up, "{error}");
+            }
         }
     });
 }

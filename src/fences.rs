@@ -34,11 +34,42 @@ pub struct Mark {
     value: u32,
 }
 
+/// Most marks that one answer is made under: a token, its principal, and what that one belongs to.
+const MARKS_MAX: usize = 5;
+
+/// The marks under which an answer was made. It counts while all of them hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Marks {
+    marks: [Mark; MARKS_MAX],
+    count: usize,
+}
+
+impl Marks {
+    /// One mark.
+    #[must_use]
+    pub fn of(mark: Mark) -> Self {
+        Self { marks: [mark; MARKS_MAX], count: 1 }
+    }
+
+    /// One mark more; at most five in all.
+    #[must_use]
+    pub fn and(mut self, mark: Mark) -> Self {
+        self.marks[self.count] = mark;
+        self.count += 1;
+        self
+    }
+
+    fn all(&self) -> &[Mark] {
+        &self.marks[..self.count]
+    }
+}
+
 /// What a fence can guard. The variant is hashed too: no subject shares a key with a token.
 #[derive(Hash)]
 enum Guarded<'a> {
     Token(&'a [u8]),
     Subject(&'a str),
+    Document(&'a str),
 }
 
 impl Default for Fences {
@@ -79,6 +110,12 @@ impl Fences {
         self.of(&Guarded::Subject(subject))
     }
 
+    /// The fence of a document of the directory, by the text of its key.
+    #[must_use]
+    pub fn of_document(&self, key: &str) -> Fence {
+        self.of(&Guarded::Document(key))
+    }
+
     fn of(&self, key: &Guarded<'_>) -> Fence {
         #[expect(clippy::cast_possible_truncation, reason = "below 16,384")]
         Fence((self.hasher.hash_one(key) % FENCES as u64) as u16)
@@ -98,6 +135,22 @@ impl Fences {
     #[must_use]
     pub fn holds(&self, mark: Mark) -> bool {
         self.counter(mark.fence).load(Acquire) == mark.value
+    }
+
+    /// Whether none of the fences has moved since.
+    #[must_use]
+    pub fn hold(&self, marks: &Marks) -> bool {
+        marks.all().iter().all(|mark| self.holds(*mark))
+    }
+
+    /// [`bump_from`](Self::bump_from) for the first two marks, those of a token and its principal: the
+    /// others guard what belongs to many.
+    #[must_use]
+    pub fn bump_own(&self, mut marks: Marks) -> Marks {
+        for mark in marks.marks.iter_mut().take(marks.count.min(2)) {
+            *mark = self.bump_from(*mark);
+        }
+        marks
     }
 
     /// Moves one fence: nothing that was asked before counts any more.
