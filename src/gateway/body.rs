@@ -37,6 +37,14 @@ impl Body {
         Self { content: Content::Text(Some(text.into())), record: None }
     }
 
+    /// Leaves a text of ours out, as an answer to HEAD does; its length, which the head still tells.
+    pub(super) fn without_text(&mut self) -> Option<usize> {
+        match &mut self.content {
+            Content::Text(text) => text.take().map(|text| text.len()),
+            Content::Upstream(..) => None,
+        }
+    }
+
     /// The backend's stream, and which of its trailers pass.
     #[must_use]
     pub(super) fn upstream(body: ResponseBody, trailers: Trailers) -> Self {

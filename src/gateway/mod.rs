@@ -31,8 +31,8 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Request, Response, Version,
-    header::{CONNECTION, ORIGIN},
+    HeaderValue, Method, Request, Response, Version,
+    header::{CONNECTION, CONTENT_LENGTH, ORIGIN},
     request::Parts,
 };
 use http_body::Body as _;
@@ -86,6 +86,7 @@ pub async fn handle(
     let preflight = cors.is_some_and(|_| cors::is_preflight(&parts.method, &parts.headers));
     let origin = cors.and_then(|_| parts.headers.get(ORIGIN).cloned());
     let callback = state.callback(parts.uri.query());
+    let is_head = parts.method == Method::HEAD;
 
     let mut response = match serve(&gate, &state, &peer, parts, body, preflight, &mut record).await
     {
@@ -107,6 +108,10 @@ pub async fn handle(
         }
     };
 
+    // hyper leaves the content of an answer to HEAD out of HTTP/1.1 only (RFC 9110 9.3.2).
+    if is_head && let Some(length) = response.body_mut().without_text() {
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
     if let Some(cors) = cors {
         cors::decorate(cors, origin.as_ref(), response.headers_mut(), preflight);
     }

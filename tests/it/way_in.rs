@@ -340,6 +340,18 @@ fn http2_requests_obey_the_same_reading() {
 }
 
 #[test]
+fn a_refusal_of_head_over_http2_has_the_length_of_its_text_and_no_text() {
+    let backend = Backend::plain();
+    let gate = gateway(&backend);
+    let mut h2 = Http2::connect(gate.address);
+    let length = h2.get("/orders", &[]).text().len().to_string();
+    let answer = h2.ask("HEAD", "/orders", &[], "");
+    assert_eq!((answer.status.as_u16(), answer.text()), (401, ""));
+    assert_eq!(answer.fields["content-length"], length.as_str());
+    assert_eq!(h2.get("/status", &[]).status.as_u16(), 200, "the connection goes on");
+}
+
+#[test]
 fn every_answer_has_an_id_of_its_own_and_the_clients_is_not_taken() {
     let backend = Backend::plain();
     let gate = gateway(&backend);
