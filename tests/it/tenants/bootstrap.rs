@@ -106,3 +106,39 @@ fn an_admin_of_the_same_address_and_password_is_the_owner() {
     let users = call(&mut gate.connect(), &olga, "GET", "/acme/shop/users", "");
     assert_eq!(told(&users), "200");
 }
+
+/// Deployed clients keep their secrets through a rotation, those of a deleted application too.
+#[test]
+fn a_new_first_secret_seals_every_clients_secret_anew_and_changes_none() {
+    let backend = Backend::plain();
+    let mut gate = empty(&backend);
+    bootstrapped(&mut gate);
+    let (olga, _) = admitted(&gate, "olga", PASSWORD);
+    let credentials = |gate: &Gateway, olga: &str, of: &str| {
+        let target = format!("/management/orgs/acme{of}/credentials");
+        call(&mut gate.connect(), olga, "GET", &target, "").json()["credentials"].clone()
+    };
+    let places = ["", "/apps/shop", "/apps/sandbox"];
+    let before = places.map(|of| credentials(&gate, &olga, of));
+    let sandbox = call(&mut gate.connect(), &olga, "GET", "/management/orgs/acme/apps/sandbox", "");
+    let id = sandbox.json()["application"].as_str().unwrap().to_owned();
+    let delete = "/management/orgs/acme/apps/sandbox?confirm_application_identifier=sandbox";
+    assert_eq!(call(&mut gate.connect(), &olga, "DELETE", delete, "").status, 200);
+
+    const NEW: &str = "new-0123456789abcdef0123456789abcdef";
+    let old = std::fs::read_to_string(&gate.config).unwrap();
+    let line = old.lines().find(|line| line.starts_with("secret = ")).unwrap();
+    let secret = line.strip_prefix("secret = ").unwrap();
+    gate.kill();
+    gate.rewrite(&old.replace(line, &format!("secret = [\"{NEW}\", {secret}]")));
+    gate.start_again();
+    assert_eq!(gate.err.event("client secrets are sealed anew")["count"], "3");
+    gate.kill();
+    gate.rewrite(&old.replace(line, &format!("secret = \"{NEW}\"")));
+    gate.start_again();
+
+    let (olga, _) = admitted(&gate, "olga", PASSWORD);
+    let restore = format!("/management/orgs/acme/apps/{id}");
+    assert_eq!(call(&mut gate.connect(), &olga, "PUT", &restore, "{}").status, 200);
+    assert_eq!(places.map(|of| credentials(&gate, &olga, of)), before);
+}
