@@ -19,7 +19,7 @@ use arc_swap::ArcSwap;
 
 use crate::{
     auth::{near::NearCache, resolve::Scheme},
-    config::{Address, Config},
+    config::{Address, Config, Listen},
     directory::DirectoryOrigin,
     fences::Fences,
     gateway::{Generation, Guesses, Shared, reasons},
@@ -64,7 +64,8 @@ pub struct App {
     metrics: Metrics,
     writer: AccessWriter,
     descriptors: u64,
-    listening: Vec<(Address, Address)>,
+    /// As configured, and the address as the kernel gave it.
+    listening: Vec<(Listen, Address)>,
     health: Option<(Address, server::Listener)>,
     admin: Option<(Address, server::Listener)>,
     /// The bytes of the configuration's files when it was last read.
@@ -82,8 +83,8 @@ impl App {
         let descriptors = raise_descriptor_limit();
         let workers = config.workers.unwrap_or_else(default_workers);
         let mut bound = Vec::with_capacity(config.listen.len());
-        for address in &config.listen {
-            bound.push(server::bind(address, workers)?);
+        for listen in &config.listen {
+            bound.push((listen.clone(), server::bind(&listen.address, workers)?));
         }
         let health = config.health.as_ref().map(bind_one).transpose()?;
         let admin = config.admin.as_ref().map(bind_admin).transpose()?;
@@ -105,9 +106,10 @@ impl App {
         let (crew, workers) = start_workers(&shared, &metrics, &sink, workers, connections_max)?;
 
         let mut listening = Vec::with_capacity(bound.len());
-        for bound in bound {
-            listening.push((bound.address.clone(), bound.actual.clone()));
-            crew.listen(bound);
+        for (listen, bound) in bound {
+            let manner = listen.manner;
+            listening.push((listen, bound.actual.clone()));
+            crew.listen(bound, manner);
         }
         Ok(Self {
             shared,

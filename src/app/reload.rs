@@ -11,7 +11,7 @@ use std::{
 
 use super::{App, AppError, connections_max, watch::FileWatch};
 use crate::{
-    config::{Config, Report},
+    config::{Address, Config, Listen, Report},
     gateway::Generation,
     server::{self, Bound, Command},
     store::StoreOrigin,
@@ -94,38 +94,69 @@ impl<'a> Reloader<'a> {
         } else {
             StoreOrigin::open(&config.store).map_err(AppError::Store)?
         };
-        let mut new = Vec::new();
-        for address in &config.listen {
-            if !self.app.listening.iter().any(|(wanted, _)| wanted == address) {
-                new.push(server::bind(address, self.app.shared.workers).map_err(AppError::Bind)?);
-            }
+        let mut doors = Vec::with_capacity(config.listen.len());
+        let mut open = self.app.listening.clone();
+        for listen in &config.listen {
+            doors.push((
+                listen.clone(),
+                match kept(&mut open, listen, &config.listen) {
+                    Some(actual) => Door::Open(actual),
+                    None => Door::New(
+                        server::bind(&listen.address, self.app.shared.workers)
+                            .map_err(AppError::Bind)?,
+                    ),
+                },
+            ));
         }
         let connections = connections_max(&config, self.app.descriptors);
         let rules = config.rules.rules().len();
-        let listen = config.listen.clone();
         let next = Generation::new(config, origin, Some(before)).map_err(AppError::System)?;
         // From here on nothing can fail.
         self.app.crew.set_connections_max(connections);
         self.app.shared.current.store(Arc::new(next));
-        self.move_listeners(&listen, new);
+        self.move_listeners(doors, open);
         Ok(rules)
     }
 
     /// New addresses accept before old ones close, so that a moving port is never without a listener.
-    fn move_listeners(&mut self, listen: &[crate::config::Address], new: Vec<Bound>) {
-        for bound in new {
-            self.app.listening.push((bound.address.clone(), bound.actual.clone()));
-            self.app.crew.listen(bound);
-        }
+    fn move_listeners(&mut self, doors: Vec<(Listen, Door)>, gone: Vec<(Listen, Address)>) {
         let crew = &self.app.crew;
-        self.app.listening.retain(|(address, _)| {
-            let kept = listen.contains(address);
-            if !kept {
-                crew.tell(|| Command::Close(address.clone()));
-            }
-            kept
-        });
+        self.app.listening.clear();
+        for (listen, door) in doors {
+            let actual = match door {
+                Door::Open(actual) => {
+                    crew.tell(|| Command::Speak(actual.clone(), listen.manner));
+                    actual
+                }
+                Door::New(bound) => {
+                    let actual = bound.actual.clone();
+                    crew.listen(bound, listen.manner);
+                    actual
+                }
+            };
+            self.app.listening.push((listen, actual));
+        }
+        for (_, actual) in gone {
+            crew.tell(|| Command::Close(actual.clone()));
+        }
     }
+}
+
+/// A listener of the new configuration.
+enum Door {
+    /// Its sockets accept already; clients may have to speak otherwise from now on.
+    Open(Address),
+    New(Bound),
+}
+
+/// Takes the open address that `listen` goes on with out of `open`: the one of the same value, or one
+/// whose clients spoke otherwise and that no other listener of the new configuration has.
+fn kept(open: &mut Vec<(Listen, Address)>, listen: &Listen, all: &[Listen]) -> Option<Address> {
+    let same = open.iter().position(|(known, _)| known == listen);
+    let at = same.or_else(|| {
+        open.iter().position(|(known, _)| known.address == listen.address && !all.contains(known))
+    })?;
+    Some(open.remove(at).1)
 }
 
 /// What the files hold, and which names the folders of `include` patterns; a missing one is an

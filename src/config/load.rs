@@ -5,12 +5,13 @@ use std::{fs, path::Path, time::SystemTime};
 use toml::de::DeTable;
 
 use super::{
-    Address, Config, Report, Store, address, backends,
+    Config, Report, Store, backends,
     context::{Context, Variables},
     defaults, expect, identity,
     include::{self, Included},
     interpolate::reason,
-    reader::{Table, Text, Value},
+    listen,
+    reader::Table,
     report::Mistake,
     rules, sections, store, tokens, usergrid, warnings,
 };
@@ -61,8 +62,8 @@ pub(super) fn parse(cx: &Context, path: &Path, text: String) -> Result<Config, R
 
 /// Every table. `None` only after a mistake was noted.
 fn build(cx: &Context, path: &Path, top: &Table, others: &[Table]) -> Option<Config> {
-    let addresses = read_addresses(top);
-    let usergrid = usergrid::read(top.table("usergrid"), addresses.2.is_some());
+    let addresses = listen::read(top);
+    let usergrid = usergrid::read(top.table("usergrid"), addresses.admin.is_some());
     // Even a faulty one is one: what is right beside it is no mistake.
     let tenants = top.table("usergrid").is_present();
     let limits = sections::limits(top.table("limits"));
@@ -85,7 +86,7 @@ fn build(cx: &Context, path: &Path, top: &Table, others: &[Table]) -> Option<Con
     let (rules, expectations) = read_rules(cx, top, others, &requests, &reading);
     let (rules, store) = (rules?, store?);
     let warnings = warnings::of(&rules, &backends, &store, &secrets, cx.now);
-    let (listen, health, admin) = addresses;
+    let listen::Addresses { listen, health, admin } = addresses;
     Some(Config {
         file: path.to_owned(),
         sources: Vec::new(),
@@ -131,73 +132,6 @@ fn read_rules(
         None => expect::check(&expectations, reading.usergrid),
     };
     (rules, count)
-}
-
-type Addresses = (Vec<Address>, Option<Address>, Option<Address>);
-
-fn read_addresses(top: &Table) -> Addresses {
-    const EXPECTED: &str = "an address such as `\"127.0.0.1:9902\"`, or `\"off\"`";
-    let cx = top.cx;
-    let mut taken: Vec<(Address, Text)> = Vec::new();
-    let listen = match top.get("listen").map(|value| value.texts()) {
-        None => address::listen(defaults::LISTEN, &cx.folder).ok().into_iter().collect(),
-        Some(texts) => {
-            let texts = texts.unwrap_or_default();
-            texts.into_iter().filter_map(|text| read_address(cx, text, &mut taken)).collect()
-        }
-    };
-    let health = match top.get("health") {
-        None => {
-            let health = address::listen(defaults::HEALTH, &cx.folder).ok();
-            let clash = taken.iter().find(|(address, _)| Some(address) == health.as_ref());
-            if let Some((_, text)) = clash {
-                let message = "`health` listens here unless told otherwise";
-                text.bad(cx, message, "choose another, or set `health`");
-            }
-            health
-        }
-        Some(value) if value.says("off") => None,
-        Some(value) => value.text_as(EXPECTED).and_then(|text| read_address(cx, text, &mut taken)),
-    };
-    let admin = match top.get("admin") {
-        None => None,
-        Some(value) if value.says("off") => None,
-        Some(value) => value.text_as(EXPECTED).and_then(|text| {
-            let address = read_address(cx, text, &mut taken)?;
-            check_admin(&value, &address);
-            Some(address)
-        }),
-    };
-    (listen, health, admin)
-}
-
-fn read_address(cx: &Context, text: Text, taken: &mut Vec<(Address, Text)>) -> Option<Address> {
-    let address = match address::listen(&text.text, &cx.folder) {
-        Ok(address) => address,
-        Err(hint) => {
-            text.bad(cx, format!("{} is no address to listen on", text.quoted()), hint);
-            return None;
-        }
-    };
-    // Port 0 is a new port each time.
-    let any_port = matches!(&address, Address::Tcp(tcp) if tcp.port() == 0);
-    if let Some((_, first)) = taken.iter().find(|(known, _)| !any_port && *known == address) {
-        let mistake = Mistake::at(text.place.clone(), "the same address twice", "choose another");
-        cx.mistake(mistake.and(first.place.clone(), "taken here"));
-    }
-    taken.push((address.clone(), text));
-    Some(address)
-}
-
-/// Whoever reaches the admin listener may do anything; the machine's users are kept out by the
-/// socket file's mode, all others by its not being there.
-fn check_admin(value: &Value, address: &Address) {
-    if let Address::Tcp(tcp) = address
-        && !tcp.ip().to_canonical().is_loopback()
-    {
-        let hint = "write `unix:/run/tollgate/admin.sock`, or an address of `127.0.0.0/8`";
-        value.bad("the admin listener would be open to the network", hint);
-    }
 }
 
 fn check_foreign(top: &Table, store: Option<&Store>, foreign: bool) {

@@ -18,6 +18,7 @@ mod identity;
 mod include;
 mod instant;
 mod interpolate;
+mod listen;
 mod load;
 mod quantity;
 mod reader;
@@ -45,8 +46,8 @@ pub use report::Report;
 pub use usergrid::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 pub use values::{
     AccessLog, Address, Backend, Bootstrap, Cors, ExpiresAt, FieldAt, Foreign, ForeignRecord,
-    HostField, IdentityField, KeyPiece, Limits, LineForm, ListAt, Management, Network, Piece,
-    RedisAddress, RedisStore, Server, Store, TimeUnit, Tokens, Usergrid,
+    HostField, IdentityField, KeyPiece, Limits, LineForm, ListAt, Listen, Management, Manner,
+    Network, Piece, RedisAddress, RedisStore, Server, Store, TimeUnit, Tokens, Usergrid,
 };
 
 use crate::{
@@ -70,7 +71,7 @@ pub struct Config {
     /// Every file and directory whose change may change it.
     pub sources: Vec<PathBuf>,
     /// Where clients come in; at least one.
-    pub listen: Vec<Address>,
+    pub listen: Vec<Listen>,
     /// `/livez /readyz /metrics`. `None` when `health = "off"`.
     pub health: Option<Address>,
     /// Off unless named.

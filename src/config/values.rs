@@ -25,6 +25,24 @@ impl std::fmt::Display for Address {
     }
 }
 
+/// Where clients come in, and how they speak there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Listen {
+    /// Where.
+    pub address: Address,
+    /// How; a reload changes it on the open socket, for connections accepted from then on.
+    pub manner: Manner,
+}
+
+/// What comes on a connection before HTTP does. Without any of it: nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Manner {
+    /// A TLS handshake.
+    pub tls: bool,
+    /// A line of a proxy that says whom it speaks for, before all else.
+    pub proxy_protocol: bool,
+}
+
 /// One backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {

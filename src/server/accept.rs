@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, UnixListener};
 
 use super::{
     bind::Listener,
-    worker::{Incomer, Worker},
+    worker::{Accepted, Door, Incomer, Worker},
 };
 use crate::{
     telemetry::log::{Level, event},
@@ -20,9 +20,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// How long a connection that is being made has to arrive once the door is shut: several round trips.
 pub(super) const LAST_CALL: Duration = Duration::from_millis(100);
 
-/// Accepts on `listener` until the worker is told to close `address`; then takes what the kernel has
-/// already accepted for us, so that nobody who connected in time is reset.
-pub(super) async fn run(worker: Rc<Worker>, listener: Listener, closing: Rc<tokio::sync::Notify>) {
+/// Accepts on `listener` until its door is told to close; then takes what the kernel has already
+/// accepted for us, so that nobody who connected in time is reset.
+pub(super) async fn run(worker: Rc<Worker>, listener: Listener, door: Rc<Door>) {
     let listener = match Acceptor::try_from(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -30,19 +30,20 @@ pub(super) async fn run(worker: Rc<Worker>, listener: Listener, closing: Rc<toki
             return;
         }
     };
+    let place = |stream| worker.place(Incomer { stream, manner: door.manner.get() });
     loop {
-        let incomer = tokio::select! {
+        let stream = tokio::select! {
             biased;
-            () = closing.notified() => break,
-            incomer = next(&worker, &listener) => incomer,
+            () = door.closing.notified() => break,
+            stream = next(&worker, &listener) => stream,
         };
         // Another worker may have given the last place away meanwhile.
         let closed = tokio::select! {
             biased;
             () = room(&worker) => false,
-            () = closing.notified() => true,
+            () = door.closing.notified() => true,
         };
-        worker.place(incomer);
+        place(stream);
         if closed {
             break;
         }
@@ -51,23 +52,21 @@ pub(super) async fn run(worker: Rc<Worker>, listener: Listener, closing: Rc<toki
     // is shut first, then who was in it comes in.
     listener.shut_the_door();
     let end = tick::now() + LAST_CALL;
-    while let Some(Ok(incomer)) =
+    while let Some(Ok(stream)) =
         tick::timeout(end.saturating_duration_since(tick::now()), listener.accept()).await
     {
-        worker.place(incomer);
+        place(stream);
     }
-    for incomer in listener.waiting() {
-        worker.place(incomer);
-    }
+    listener.waiting().into_iter().for_each(place);
 }
 
 /// The next client, once there is room for it: at the limit, clients wait in the kernel.
-async fn next(worker: &Worker, listener: &Acceptor) -> Incomer {
+async fn next(worker: &Worker, listener: &Acceptor) -> Accepted {
     let mut pause = Duration::from_millis(10);
     loop {
         room(worker).await;
         match listener.accept().await {
-            Ok(incomer) => return incomer,
+            Ok(stream) => return stream,
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => (),
             Err(error) => {
                 event(Level::Warn, "accept failed", &[("error", &error)]);
@@ -102,12 +101,14 @@ impl TryFrom<Listener> for Acceptor {
 }
 
 impl Acceptor {
-    async fn accept(&self) -> io::Result<Incomer> {
+    async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener) => listener.accept().await.and_then(tcp),
-            Self::Unix(listener) => {
-                listener.accept().await.and_then(|(stream, _)| stream.into_std()).map(Incomer::Unix)
-            }
+            Self::Unix(listener) => listener
+                .accept()
+                .await
+                .and_then(|(stream, _)| stream.into_std())
+                .map(Accepted::Unix),
         }
     }
 
@@ -130,33 +131,36 @@ impl Acceptor {
     }
 
     /// Closes the socket; what the kernel had accepted on it comes out first.
-    fn waiting(self) -> Vec<Incomer> {
+    fn waiting(self) -> Vec<Accepted> {
         match self {
             Self::Tcp(listener) => {
                 let Ok(listener) = listener.into_std() else { return Vec::new() };
                 let accepted = std::iter::from_fn(|| listener.accept().ok());
-                accepted.map(|(stream, peer)| Incomer::Tcp(stream, peer)).filter(prepared).collect()
+                accepted
+                    .map(|(stream, peer)| Accepted::Tcp(stream, peer))
+                    .filter(prepared)
+                    .collect()
             }
             Self::Unix(listener) => {
                 let Ok(listener) = listener.into_std() else { return Vec::new() };
                 let accepted = std::iter::from_fn(|| listener.accept().ok());
-                accepted.map(|(stream, _)| Incomer::Unix(stream)).filter(prepared).collect()
+                accepted.map(|(stream, _)| Accepted::Unix(stream)).filter(prepared).collect()
             }
         }
     }
 }
 
 /// A socket from the standard library blocks, and waits with small writes, unless told otherwise.
-fn prepared(incomer: &Incomer) -> bool {
-    match incomer {
-        Incomer::Tcp(stream, _) => {
+fn prepared(accepted: &Accepted) -> bool {
+    match accepted {
+        Accepted::Tcp(stream, _) => {
             stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).is_ok()
         }
-        Incomer::Unix(stream) => stream.set_nonblocking(true).is_ok(),
+        Accepted::Unix(stream) => stream.set_nonblocking(true).is_ok(),
     }
 }
 
-fn tcp((stream, peer): (tokio::net::TcpStream, SocketAddr)) -> io::Result<Incomer> {
+fn tcp((stream, peer): (tokio::net::TcpStream, SocketAddr)) -> io::Result<Accepted> {
     stream.set_nodelay(true)?;
-    Ok(Incomer::Tcp(stream.into_std()?, peer))
+    Ok(Accepted::Tcp(stream.into_std()?, peer))
 }

@@ -28,8 +28,6 @@ pub enum Listener {
 /// An address with one socket for each worker.
 #[derive(Debug)]
 pub struct Bound {
-    /// As configured; what a reload compares.
-    pub address: Address,
     /// As the kernel gave it: the port when 0 was asked for.
     pub actual: Address,
     /// One socket per worker.
@@ -66,7 +64,7 @@ pub fn bind(address: &Address, workers: usize) -> Result<Bound, BindError> {
             for _ in 1..workers {
                 sockets.push(Listener::Tcp(tcp(actual, true).map_err(fail)?));
             }
-            Ok(Bound { address: address.clone(), actual: Address::Tcp(actual), sockets })
+            Ok(Bound { actual: Address::Tcp(actual), sockets })
         }
         Address::Unix(path) => {
             let first = bind_unix(path, 0o666).map_err(fail)?;
@@ -75,7 +73,7 @@ pub fn bind(address: &Address, workers: usize) -> Result<Bound, BindError> {
                 sockets.push(Listener::Unix(first.try_clone().map_err(fail)?));
             }
             sockets.push(Listener::Unix(first));
-            Ok(Bound { address: address.clone(), actual: address.clone(), sockets })
+            Ok(Bound { actual: address.clone(), sockets })
         }
     }
 }

@@ -25,7 +25,7 @@ use super::{
     watch::{Busy, Verdict, Watch},
 };
 use crate::{
-    config::Limits,
+    config::{Limits, Manner},
     gateway::{self, Body, Gate, Peer},
     upstream::ResponseCut,
 };
@@ -41,13 +41,17 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// What a stream of HTTP/2 may hold of an answer that the client does not take, bytes: one frame.
 const SEND_BUFFER: usize = 16 * 1024;
 
-/// Serves one connection until the peer closes it, a limit is reached, or the drain ends it.
+/// Serves one connection until the peer closes it, a limit is reached, or the drain ends it. What its
+/// manner asks for comes first.
 pub(super) async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    manner: Manner,
     peer: Rc<Peer>,
     gate: Rc<Gate>,
     watch: Rc<Watch>,
 ) {
+    // Neither can be configured yet: whoever comes here speaks plain HTTP.
+    let Manner { tls: _, proxy_protocol: _ } = manner;
     let mut tap = Tap::new(stream, Rc::clone(&watch));
     let Ended::Done(Ok(http2)) = first(&watch, tap.speaks_http2()).await else { return };
     let limits = gate.state().config.limits.clone();

@@ -2,7 +2,7 @@
 //! upstream pools, the store's connection. Nothing on the hot path is shared with another worker.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::HashMap,
     io,
     net::SocketAddr,
@@ -27,7 +27,7 @@ use super::{
     watch::{ConnectionLimits, Watches},
 };
 use crate::{
-    config::Address,
+    config::{Address, Manner},
     gateway::{Gate, Peer, Shared},
     telemetry::{
         log::{AccessSink, Level, event},
@@ -63,10 +63,10 @@ impl Crew {
         self.connections_max.store(max, Relaxed);
     }
 
-    /// Has every worker accept on its socket of `bound`.
-    pub fn listen(&self, bound: Bound) {
+    /// Has every worker accept on its socket of `bound`, whose clients speak in that manner.
+    pub fn listen(&self, bound: Bound, manner: Manner) {
         for (inbox, socket) in self.inboxes.iter().zip(bound.sockets) {
-            let _ = inbox.send(Command::Listen(bound.address.clone(), socket));
+            let _ = inbox.send(Command::Listen(bound.actual.clone(), manner, socket));
         }
     }
 
@@ -89,8 +89,10 @@ impl Crew {
 /// What a worker can be told.
 #[derive(Debug)]
 pub enum Command {
-    /// Accept on one more address.
-    Listen(Address, Listener),
+    /// Accept on one more address, named as the kernel gave it.
+    Listen(Address, Manner, Listener),
+    /// Whoever is accepted on the address from now on speaks in that manner.
+    Speak(Address, Manner),
     /// Accept what waits on the address, then close it.
     Close(Address),
     /// A connection from another worker's socket.
@@ -99,9 +101,16 @@ pub enum Command {
     Finish,
 }
 
-/// An accepted connection that may still change its worker.
+/// An accepted connection that may still change its worker, and how its client speaks.
 #[derive(Debug)]
-pub enum Incomer {
+pub struct Incomer {
+    pub(super) stream: Accepted,
+    pub(super) manner: Manner,
+}
+
+/// What the kernel gave us.
+#[derive(Debug)]
+pub(super) enum Accepted {
     /// Over TCP, from there.
     Tcp(std::net::TcpStream, SocketAddr),
     /// Over a unix socket.
@@ -173,8 +182,14 @@ pub(super) struct Worker {
     crew: Arc<Crew>,
     gate: Rc<Gate>,
     watches: Watches,
-    listeners: RefCell<HashMap<Address, Rc<Notify>>>,
+    doors: RefCell<HashMap<Address, Rc<Door>>>,
     idle: Notify,
+}
+
+/// What an accept loop is told while it runs.
+pub(super) struct Door {
+    pub(super) manner: Cell<Manner>,
+    pub(super) closing: Notify,
 }
 
 async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
@@ -182,7 +197,8 @@ async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
     let clock = spawn_local(tick::run(move |now| ticking.tick(now)));
     while let Some(command) = inbox.recv().await {
         match command {
-            Command::Listen(address, listener) => worker.listen(address, listener),
+            Command::Listen(address, manner, listener) => worker.listen(address, manner, listener),
+            Command::Speak(address, manner) => worker.speak(&address, manner),
             Command::Close(address) => worker.close(&address),
             Command::Serve(incomer) => worker.serve(incomer),
             Command::Finish => break,
@@ -216,8 +232,8 @@ async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
 
 impl Worker {
     fn new(index: usize, crew: Arc<Crew>, gate: Rc<Gate>) -> Self {
-        let (watches, listeners) = (Watches::default(), RefCell::default());
-        Self { index, crew, gate, watches, listeners, idle: Notify::new() }
+        let (watches, doors) = (Watches::default(), RefCell::default());
+        Self { index, crew, gate, watches, doors, idle: Notify::new() }
     }
 
     fn live(&self) -> &AtomicUsize {
@@ -236,21 +252,27 @@ impl Worker {
         self.gate.metrics.set_connections(self.live().load(Relaxed));
     }
 
-    fn listen(self: &Rc<Self>, address: Address, listener: Listener) {
-        let closing = Rc::new(Notify::new());
-        self.listeners.borrow_mut().insert(address, Rc::clone(&closing));
-        spawn_local(accept::run(Rc::clone(self), listener, closing));
+    fn listen(self: &Rc<Self>, address: Address, manner: Manner, listener: Listener) {
+        let door = Rc::new(Door { manner: Cell::new(manner), closing: Notify::new() });
+        self.doors.borrow_mut().insert(address, Rc::clone(&door));
+        spawn_local(accept::run(Rc::clone(self), listener, door));
+    }
+
+    fn speak(&self, address: &Address, manner: Manner) {
+        if let Some(door) = self.doors.borrow().get(address) {
+            door.manner.set(manner);
+        }
     }
 
     fn close(&self, address: &Address) {
-        if let Some(closing) = self.listeners.borrow_mut().remove(address) {
-            closing.notify_one();
+        if let Some(door) = self.doors.borrow_mut().remove(address) {
+            door.closing.notify_one();
         }
     }
 
     fn close_all(&self) {
-        for (_, closing) in self.listeners.borrow_mut().drain() {
-            closing.notify_one();
+        for (_, door) in self.doors.borrow_mut().drain() {
+            door.closing.notify_one();
         }
     }
 
@@ -280,22 +302,23 @@ impl Worker {
     fn serve(self: &Rc<Self>, incomer: Incomer) {
         let open = Open(Rc::clone(self));
         let (watch, gate) = (self.watches.add(), Rc::clone(&self.gate));
-        match incomer {
-            Incomer::Tcp(stream, address) => match tokio::net::TcpStream::from_std(stream) {
+        let Incomer { stream, manner } = incomer;
+        match stream {
+            Accepted::Tcp(stream, address) => match tokio::net::TcpStream::from_std(stream) {
                 Ok(stream) => {
                     let peer = Rc::new(Peer::tcp(address));
                     spawn_local(async move {
-                        connection::serve(stream, peer, gate, watch).await;
+                        connection::serve(stream, manner, peer, gate, watch).await;
                         drop(open);
                     });
                 }
                 Err(error) => event(Level::Warn, "a connection was lost", &[("error", &error)]),
             },
-            Incomer::Unix(stream) => match tokio::net::UnixStream::from_std(stream) {
+            Accepted::Unix(stream) => match tokio::net::UnixStream::from_std(stream) {
                 Ok(stream) => {
                     let peer = Rc::new(Peer::unix());
                     spawn_local(async move {
-                        connection::serve(stream, peer, gate, watch).await;
+                        connection::serve(stream, manner, peer, gate, watch).await;
                         drop(open);
                     });
                 }

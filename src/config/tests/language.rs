@@ -6,8 +6,8 @@ use super::{now, read, read_whole, variables};
 use crate::{
     auth::credential::Source,
     config::{
-        Address, Config, KeyPiece, LineForm, Network, Piece, RedisAddress, Report, Server, Store,
-        TimeUnit, check,
+        Address, Config, KeyPiece, LineForm, Listen, Manner, Network, Piece, RedisAddress, Report,
+        Server, Store, TimeUnit, check,
     },
 };
 
@@ -24,10 +24,29 @@ fn bad(text: &str) -> Report {
     }
 }
 
+fn plain(address: &str) -> Listen {
+    Listen { address: Address::Tcp(address.parse().unwrap()), manner: Manner::default() }
+}
+
+#[test]
+fn a_listener_is_an_address_or_a_table_and_there_may_be_several() {
+    for (text, expected) in [
+        ("listen = \"0.0.0.0:80\"", vec![plain("0.0.0.0:80")]),
+        ("listen = { at = \"0.0.0.0:80\", tls = false }", vec![plain("0.0.0.0:80")]),
+        (
+            "listen = [\"0.0.0.0:80\", { at = \"0.0.0.0:81\", proxy-protocol = false }]",
+            vec![plain("0.0.0.0:80"), plain("0.0.0.0:81")],
+        ),
+        ("[[listen]]\nat = \"0.0.0.0:80\"", vec![plain("0.0.0.0:80")]),
+    ] {
+        assert_eq!(good(text).listen, expected, "{text}");
+    }
+}
+
 #[test]
 fn a_file_of_two_lines_has_every_default() {
     let config = good("");
-    assert_eq!(config.listen, [Address::Tcp("127.0.0.1:8080".parse().unwrap())]);
+    assert_eq!(config.listen, [plain("127.0.0.1:8080")]);
     assert_eq!(config.health, Some(Address::Tcp("127.0.0.1:9902".parse().unwrap())));
     assert_eq!(config.admin, None);
     assert_eq!(config.store, Store::File("/etc/tollgate/tollgate.redb".into()));

@@ -166,7 +166,8 @@ fn uncommented(text: &str) -> String {
         let line = match commented(line).or_else(|| table(line)) {
             Some(line) => {
                 let key = line.split(" = ").next().unwrap_or_default();
-                lines.retain(|other| key != "store" || !other.starts_with("store = "));
+                let twice = matches!(key, "listen" | "store");
+                lines.retain(|other| !twice || !other.starts_with(&format!("{key} = ")));
                 line
             }
             None => line.to_owned(),

@@ -1,0 +1,126 @@
+//! `listen`, `health` and `admin`: where others come in, and how clients speak there.
+
+use super::{
+    Address, Listen, Manner, address,
+    context::Context,
+    defaults,
+    reader::{Table, Text, Value},
+    report::Mistake,
+};
+
+const EXPECTED: &str = "an address such as `\"127.0.0.1:9902\"`, or `\"off\"`";
+const EXPECTED_LISTEN: &str = "an address such as `\"127.0.0.1:8080\"`, a table \
+    `{ at = \"127.0.0.1:8443\" }`, or a list of them";
+
+/// Addresses that are spoken for, and where the file says so.
+type Taken = Vec<(Address, Text)>;
+
+pub(super) struct Addresses {
+    pub(super) listen: Vec<Listen>,
+    pub(super) health: Option<Address>,
+    pub(super) admin: Option<Address>,
+}
+
+pub(super) fn read(top: &Table) -> Addresses {
+    let cx = top.cx;
+    let mut taken: Taken = Vec::new();
+    let listen = match top.get("listen") {
+        None => {
+            let address = address::listen(defaults::LISTEN, &cx.folder).ok();
+            let plain = |address| Listen { address, manner: Manner::default() };
+            address.map(plain).into_iter().collect()
+        }
+        Some(value) => read_listen(&value, &mut taken),
+    };
+    let health = match top.get("health") {
+        None => {
+            let health = address::listen(defaults::HEALTH, &cx.folder).ok();
+            let clash = taken.iter().find(|(address, _)| Some(address) == health.as_ref());
+            if let Some((_, text)) = clash {
+                let message = "`health` listens here unless told otherwise";
+                text.bad(cx, message, "choose another, or set `health`");
+            }
+            health
+        }
+        Some(value) if value.says("off") => None,
+        Some(value) => value.text_as(EXPECTED).and_then(|text| read_address(cx, text, &mut taken)),
+    };
+    let admin = match top.get("admin") {
+        None => None,
+        Some(value) if value.says("off") => None,
+        Some(value) => value.text_as(EXPECTED).and_then(|text| {
+            let address = read_address(cx, text, &mut taken)?;
+            check_admin(&value, &address);
+            Some(address)
+        }),
+    };
+    Addresses { listen, health, admin }
+}
+
+/// One listener or a list of at least one; each is an address, or a table that also says how clients
+/// speak there.
+fn read_listen(value: &Value, taken: &mut Taken) -> Vec<Listen> {
+    if value.is_text() || value.is_table() {
+        return read_listener(value, taken).into_iter().collect();
+    }
+    let Some(values) = value.list(EXPECTED_LISTEN) else { return Vec::new() };
+    if values.is_empty() {
+        value.bad("`listen` is an empty list", "name at least one");
+    }
+    values.iter().filter_map(|value| read_listener(value, taken)).collect()
+}
+
+fn read_listener(value: &Value, taken: &mut Taken) -> Option<Listen> {
+    if !value.is_table() {
+        let address = read_address(value.cx, value.text_as(EXPECTED_LISTEN)?, taken)?;
+        return Some(Listen { address, manner: Manner::default() });
+    }
+    let table = value.table()?;
+    let at = table.need("at", "add `at = \"127.0.0.1:8443\"`");
+    let address = at.and_then(|at| read_address(value.cx, at.text()?, taken));
+    let manner = Manner {
+        tls: read_unbuilt(&table, "tls"),
+        proxy_protocol: read_unbuilt(&table, "proxy-protocol"),
+    };
+    table.done();
+    Some(Listen { address: address?, manner })
+}
+
+/// What listeners will have; until then only its absence can be asked for.
+fn read_unbuilt(table: &Table, key: &'static str) -> bool {
+    let value = table.get(key);
+    let wanted = value.as_ref().and_then(|value| value.boolean()).unwrap_or(false);
+    if let (true, Some(value)) = (wanted, value) {
+        value.bad(format!("`{key}` is not built into this version"), "remove it");
+    }
+    wanted
+}
+
+fn read_address(cx: &Context, text: Text, taken: &mut Taken) -> Option<Address> {
+    let address = match address::listen(&text.text, &cx.folder) {
+        Ok(address) => address,
+        Err(hint) => {
+            text.bad(cx, format!("{} is no address to listen on", text.quoted()), hint);
+            return None;
+        }
+    };
+    // Port 0 is a new port each time.
+    let any_port = matches!(&address, Address::Tcp(tcp) if tcp.port() == 0);
+    if let Some((_, first)) = taken.iter().find(|(known, _)| !any_port && *known == address) {
+        let mistake = Mistake::at(text.place.clone(), "the same address twice", "choose another");
+        cx.mistake(mistake.and(first.place.clone(), "taken here"));
+    }
+    taken.push((address.clone(), text));
+    Some(address)
+}
+
+/// Whoever reaches the admin listener may do anything; the machine's users are kept out by the
+/// socket file's mode, all others by its not being there.
+fn check_admin(value: &Value, address: &Address) {
+    if let Address::Tcp(tcp) = address
+        && !tcp.ip().to_canonical().is_loopback()
+    {
+        let hint = "write `unix:/run/tollgate/admin.sock`, or an address of `127.0.0.0/8`";
+        value.bad("the admin listener would be open to the network", hint);
+    }
+}
