@@ -143,6 +143,8 @@ fn is_removed_exactly(folded: &[u8]) -> bool {
             // Another target than the one judged.
             | b"xoriginalurl" | b"xoriginaluri" | b"xoriginalpath" | b"xoriginalhost"
             | b"xrewriteurl" | b"xrewriteuri" | b"xhttphostoverride" | b"xenvoyoriginalpath"
+            // And what a WSGI server cuts that target by: gunicorn takes a field for CGI's variable.
+            | b"scriptname" | b"xscriptname" | b"pathinfo"
             // Another method than the one judged.
             | b"xhttpmethodoverride" | b"xhttpmethod" | b"xmethodoverride" | b"xoriginalmethod"
             // Steps of a framework or server that only it may take.
