@@ -108,12 +108,18 @@ fn semicolon_makes(pair: Pair<'_>, folded: &[String]) -> bool {
 }
 
 /// Whether a parameter of this raw name is one of the `folded` to somebody: without case or
-/// punctuation, however often it was encoded, or as the array that `name[…]` is to some frameworks.
+/// punctuation, decoded once or however often it was encoded, or as the array that `name[…]` is to
+/// some frameworks.
 fn is_one_of(raw_name: &str, folded: &[String]) -> bool {
     if folded.is_empty() {
         return false;
     }
-    let name = percent::decode_to_the_end(raw_name);
-    let array = name.iter().position(|byte| *byte == b'[').unwrap_or(name.len());
-    folded.iter().any(|folded| folds_to(&name, folded) || folds_to(&name[..array], folded))
+    let resembles = |name: &[u8]| {
+        let array = name.iter().position(|byte| *byte == b'[').unwrap_or(name.len());
+        folded.iter().any(|folded| folds_to(name, folded) || folds_to(&name[..array], folded))
+    };
+    // `%25access_token` begins with a percent sign to all who decode once, with `%ac` to others.
+    resembles(&percent::decode_to_the_end(raw_name))
+        || (raw_name.contains('%')
+            && percent::decode(raw_name).is_some_and(|name| resembles(name.as_bytes())))
 }

@@ -269,7 +269,7 @@ fn nothing_credential_shaped_is_left() {
     for name in [
         "access_token", "access%5Ftoken", "access%5ftoken", "%61ccess_token", "ACCESS_TOKEN", "accessToken", "access.token",
         "access-token", "access%20token", "access+token", "access_token[]", "access_token%5B%5D", "access_token[0]",
-        "access_token[a][b]", "access%255Ftoken", "_access_token_", "client_id", "Client.Secret", "access%E2%80%8B_token",
+        "access_token[a][b]", "access%255Ftoken", "%25access_token", "_access_token_", "client_id", "Client.Secret", "access%E2%80%8B_token",
     ] {
         strips(&format!("?{name}=a"), "",                       ("", &[]));
         strips(&format!("?b=%41&{name}=a&{name}&c=+"), "",      ("?b=%41&c=+", &[]));
