@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 DEMO_ARGS ?=
 
-.PHONY: help demo build test lint doc bench golden packages bench-packages clean
+.PHONY: help demo build test gauntlet lint doc bench golden packages bench-packages clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 18
@@ -18,6 +18,9 @@ build:           ## the release binary: target/release/tollgate
 
 test: packages   ## install what the tests need, then run all of them
 	$(CARGO) test --quiet
+
+gauntlet: packages ## ask the published list of hostile inputs, a line for each row (docs/gauntlet.md)
+	$(CARGO) test --quiet --test it gauntlet::report::the_whole_list_in_lines -- --exact --ignored --nocapture
 
 lint:            ## formatting, clippy and documentation, warnings denied
 	$(CARGO) fmt --check

@@ -44,6 +44,7 @@ refusals! {
         ConnectionNamesField = BAD_REQUEST "connection_names_field" "Connection names a field that is not the connection's",
         ConnectionField = BAD_REQUEST "connection_field" "HTTP/2 has no connection-specific fields",
         FieldBlank = BAD_REQUEST "field_blank" "the value of a field begins or ends with a blank",
+        FieldName = BAD_REQUEST "field_name" "the name of a field is not a token",
         Expectation = EXPECTATION_FAILED "expectation" "the expectation is not known here",
         // Framing.
         TransferEncoding = BAD_REQUEST "transfer_encoding" "the transfer coding is not exactly one chunked",

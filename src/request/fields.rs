@@ -2,7 +2,8 @@
 //!
 //! Names are compared folded: a backend that turns fields into variables reads `X_User`, `x.user` and
 //! `X-User` alike, so we do too. Never sets a field, and never looks at a value except where the
-//! field speaks to this connection (`Connection`, `TE`, `Expect`).
+//! field speaks to this connection (`Connection`, `TE`, `Expect`), and over HTTP/2 at its first and last
+//! byte.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
@@ -94,13 +95,17 @@ pub(super) fn settle(
     version: Version,
     fence: &Fence,
 ) -> Result<Hop, BadRequest> {
-    if fields.keys().all(|name| *name == HOST || fence.keeps_unfolded(name)) {
+    let http2 = version >= Version::HTTP_2;
+    let ordinary = fields.iter().all(|(name, value)| {
+        (*name == HOST || fence.keeps_unfolded(name)) && !(http2 && has_outer_blank(value))
+    });
+    if ordinary {
         fields.remove(HOST);
         join_cookies(fields);
         return Ok(Hop::default()); // nothing here speaks to this connection, and nothing is to be removed
     }
     let expects_continue = expects_continue(fields)? && version != Version::HTTP_10;
-    let accepts_trailers = if version >= Version::HTTP_2 {
+    let accepts_trailers = if http2 {
         check_http2(fields)?
     } else {
         fields.get_all(TE).iter().flat_map(options).any(|option| is(option, b"trailers"))
@@ -266,14 +271,19 @@ fn check_http2(fields: &HeaderMap) -> Result<bool, BadRequest> {
         return Err(BadRequest::ConnectionField);
     }
     // RFC 9113 8.2.1: malformed; HTTP/1.1 would lose the blanks on its way to the backend.
-    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    if fields
-        .values()
-        .any(|value| blank(value.as_bytes().first()) || blank(value.as_bytes().last()))
-    {
+    if fields.values().any(has_outer_blank) {
         return Err(BadRequest::FieldBlank);
     }
+    // RFC 9110 5.6.2: all else that is no token the `http` crate refuses on both versions.
+    if fields.keys().any(|name| name.as_str().contains('"')) {
+        return Err(BadRequest::FieldName);
+    }
     Ok(trailers)
+}
+
+fn has_outer_blank(value: &HeaderValue) -> bool {
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    blank(value.as_bytes().first()) || blank(value.as_bytes().last())
 }
 
 fn expects_continue(fields: &HeaderMap) -> Result<bool, BadRequest> {

@@ -122,9 +122,7 @@ impl Canonical {
 
 impl HeadLimits {
     fn check(&self, uri: &Uri, fields: &HeaderMap) -> Result<(), BadRequest> {
-        let target = uri.authority().map_or(0, |authority| authority.as_str().len())
-            + uri.path().len()
-            + uri.query().map_or(0, |query| query.len() + 1);
+        let target = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
         if target > self.target_bytes {
             return Err(BadRequest::TargetTooLong);
         }
@@ -132,7 +130,9 @@ impl HeadLimits {
             return Err(BadRequest::TooManyFields);
         }
         let lines = fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
-        if target + lines.sum::<usize>() > self.head_bytes {
+        // HTTP/2 has its authority here, HTTP/1.1 among the fields.
+        let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
+        if target + authority + lines.sum::<usize>() > self.head_bytes {
             return Err(BadRequest::HeadTooLarge);
         }
         Ok(())
@@ -155,9 +155,11 @@ fn check_method(method: &Method) -> Result<(), BadRequest> {
     }
 }
 
-/// `GET admin` arrives as an authority with an empty path, `GET *` as the path `*`.
+/// `GET admin` arrives as an authority with an empty path, `GET *` as the path `*`, and over HTTP/2 `?a`
+/// as a query whose path is said to be `/`.
 fn check_target(uri: &Uri, over_tls: bool) -> Result<(), BadRequest> {
-    if !uri.path().starts_with('/') || (uri.authority().is_some() && uri.scheme().is_none()) {
+    let absolute = uri.path_and_query().is_some_and(|target| target.as_str().starts_with('/'));
+    if !absolute || (uri.authority().is_some() && uri.scheme().is_none()) {
         return Err(BadRequest::TargetForm);
     }
     match uri.scheme_str() {

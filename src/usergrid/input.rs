@@ -3,11 +3,21 @@
 //! A body that begins with `{` or `[` is JSON whatever its declared type, as every sample of the
 //! platform relies on. Values are secrets until somebody knows better: nothing here has a `Debug`.
 
+use std::fmt;
+
 use http::Method;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
 use crate::secret::Secret;
+
+/// What a grant may say, once each, in a query (RFC 6749 3.2). Other names of a query may be lists.
+const OF_GRANTS: [&str; 6] =
+    ["grant_type", "username", "password", "client_id", "client_secret", "ttl"];
 
 /// A request's parameters, read from one place.
 pub(super) struct Input {
@@ -43,7 +53,7 @@ impl Input {
         let mut input = Self { values: Map::new(), batch: None, query, source: Source::Nothing };
         if method == Method::GET || method == Method::HEAD {
             input.source = Source::Query;
-            input.values = object(&input.query);
+            input.values = object(&input.query, |name| OF_GRANTS.contains(&name))?;
             return Ok(input);
         }
         let text = body.trim_ascii_start();
@@ -58,10 +68,14 @@ impl Input {
             }
             Some(b'{' | b'[') => {
                 input.source = Source::Json;
-                match serde_json::from_slice(text) {
-                    Ok(Value::Object(values)) => input.values = values,
-                    Ok(Value::Array(items)) => input.batch = Some(items),
-                    Ok(_) => return Err(Fault::json("the body is no object")),
+                let read = if text.starts_with(b"[") {
+                    serde_json::from_slice(text).map(|items| input.batch = Some(items))
+                } else {
+                    serde_json::from_slice(text).map(|Named(values)| input.values = values)
+                };
+                match read {
+                    Ok(()) => (),
+                    Err(error) if error.is_data() => return Err(repeated()),
                     // The parser's own words may quote the body, and the body may hold a password.
                     Err(error) => {
                         let place = format!("line {} column {}", error.line(), error.column());
@@ -72,7 +86,7 @@ impl Input {
             Some(_) if declared.eq_ignore_ascii_case("application/x-www-form-urlencoded") => {
                 input.source = Source::Form;
                 let pairs: Vec<_> = form_urlencoded::parse(body).into_owned().collect();
-                input.values = object(&pairs);
+                input.values = object(&pairs, |_| true)?;
             }
             Some(_) => return Err(Fault::json("the body is neither JSON nor a form")),
         }
@@ -166,11 +180,82 @@ pub(super) fn text_of(values: &Map<String, Value>, name: &str) -> Result<Option<
     }
 }
 
-/// Of a name that is given twice, the first counts.
-fn object(pairs: &[(String, String)]) -> Map<String, Value> {
+/// The values by their names. Of what is given twice the first counts, unless it may be given `once` only.
+fn object(
+    pairs: &[(String, String)],
+    once: impl Fn(&str) -> bool,
+) -> Result<Map<String, Value>, Fault> {
     let mut values = Map::new();
     for (name, value) in pairs {
-        values.entry(name.clone()).or_insert_with(|| Value::String(value.clone()));
+        if !values.contains_key(name) {
+            values.insert(name.clone(), Value::String(value.clone()));
+        } else if once(name) {
+            return Err(repeated());
+        }
     }
-    values
+    Ok(values)
+}
+
+/// Readers differ in which one counts. Does not quote the name, which may be anything.
+fn repeated() -> Fault {
+    Fault::argument("a name is given more than once")
+}
+
+/// An object of JSON that has each of its names once.
+struct Named(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Named {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> Visitor<'de> for Names {
+            type Value = Named;
+
+            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                to.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Named, A::Error> {
+                let mut values = Map::new();
+                while let Some((name, value)) = from.next_entry::<String, Value>()? {
+                    if values.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a name twice"));
+                    }
+                }
+                Ok(Named(values))
+            }
+        }
+        from.deserialize_map(Names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_given_twice_is_refused() {
+        let form = "application/x-www-form-urlencoded";
+        let read = |method: &Method, query: &str, kind: &str, body: &str| {
+            Input::read(method, Some(query), Some(kind), body.as_bytes())
+        };
+        for (method, query, body) in [
+            (Method::GET, "ttl=1&b=2&ttl=1", ""),
+            (Method::GET, "grant_type=a&grant%5Ftype=b", ""),
+            (Method::POST, "", "a=1&b=2&%61=3"),
+            (Method::POST, "", r#"{"a":"1","b":"2","\u0061":"3"}"#),
+        ] {
+            assert!(read(&method, query, form, body).is_err(), "{query} {body}");
+        }
+        for (method, query, body) in [
+            (Method::GET, "filter=1&filter=2", ""),
+            (Method::POST, "", "a=1&b=1"),
+            (Method::POST, "", "[1, 2]"),
+            (Method::POST, "", r#"{"a":{"b":1,"b":2}}"#),
+        ] {
+            assert!(read(&method, query, form, body).is_ok(), "{query} {body}");
+        }
+        for body in ["{\"a\":1} x", "[1", "{\"a\"}", "{1:2}"] {
+            assert!(Input::read(&Method::POST, None, None, body.as_bytes()).is_err(), "{body}");
+        }
+    }
 }

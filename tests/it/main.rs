@@ -15,6 +15,7 @@ mod drain;
 mod durability;
 mod explain;
 mod faults;
+mod gauntlet;
 mod hostile;
 mod layers;
 mod openapi;

@@ -172,6 +172,14 @@ fn http2_has_no_connection_fields() {
     for field in ["Connection: close", "Keep-Alive: a", "Proxy-Connection: a", "Upgrade: a", "TE: gzip", "TE: trailers, gzip"] {
         refused(&format!("GET http://a/ HTTP/2\n{field}"), ConnectionField);
     }
+    // Among ordinary fields, and among others.
+    for field in ["Accept: a\\x20", "Accept: \\x20a", "User-Agent: \\x09", "X-Odd: a\\x09"] {
+        refused(&format!("GET http://a/ HTTP/2\n{field}"), FieldBlank);
+        assert!(get(field).is_ok(), "{field}");
+    }
+    let mut parts = parts("GET http://a/ HTTP/2");
+    parts.headers.append(HeaderName::from_lowercase(b"x\"a").unwrap(), HeaderValue::from_static("1"));
+    assert_eq!(Canonical::read(parts, true, false, &policy()).err(), Some(FieldName));
     let request = read("GET http://a/ HTTP/2\nTE: trailers\nHTTP2-Settings: a").unwrap();
     assert!(request.accepts_trailers && request.fields.is_empty());
 }

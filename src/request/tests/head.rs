@@ -50,6 +50,8 @@ fn only_a_path_is_a_target() {
     refused("GET @evil.com HTTP/1.1\nHost: a",              TargetForm);
     refused("GET a@b HTTP/1.1\nHost: a",                    TargetForm);
     refused("GET javascript:alert HTTP/1.1\nHost: a",       TargetForm);
+    // And over HTTP/2 `:path: ?b` with a path that is said to be `/`.
+    refused("GET http://a?b HTTP/2",                        TargetForm);
     // 22
     refused("GET * HTTP/1.1\nHost: a",                      TargetForm);
     refused("OPTIONS * HTTP/1.1\nHost: a",                  TargetForm);
@@ -196,6 +198,8 @@ fn a_head_over_a_limit_is_refused_and_never_cut() {
     refused(&target(8193), TargetTooLong);
     refused(&format!("GET /?{} HTTP/1.1\nHost: a", "a&".repeat(4096)), TargetTooLong);
     assert_eq!(TargetTooLong.status(), StatusCode::URI_TOO_LONG);
+    // Over HTTP/2 the authority stands in the address: it is no part of the target there either.
+    assert!(read(&format!("GET http://a.example/{} HTTP/2", "a".repeat(8191))).is_ok());
     assert!(get(&"A: 1\n".repeat(99)).is_ok());
     assert_eq!(get(&"A: 1\n".repeat(100)).err(), Some(TooManyFields));
     // `/`, `host: a` and line end, `a: ` and line end: 1 + 9 + 5.
