@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 DEMO_ARGS ?=
 
-.PHONY: help demo build test gauntlet lint doc bench golden packages bench-packages clean
+.PHONY: help demo build test gauntlet gauntlet-servers lint doc bench golden packages bench-packages clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 18
@@ -19,8 +19,13 @@ build:           ## the release binary: target/release/tollgate
 test: packages   ## install what the tests need, then run all of them
 	$(CARGO) test --quiet
 
-gauntlet: packages ## ask the published list of hostile inputs, a line for each row (docs/gauntlet.md)
+gauntlet: packages ## ask the published list of hostile inputs, a line for each row (docs/gauntlet.md); then real servers
 	$(CARGO) test --quiet --test it gauntlet::report::the_whole_list_in_lines -- --exact --ignored --nocapture
+	$(MAKE) gauntlet-servers
+
+gauntlet-servers: ## install nginx, httpd, Tomcat and others, and ask whether they read what was judged
+	@./deploy/install-packages nginx apache2-bin php-cli php-fpm gunicorn nodejs libtomcat10-java default-jdk-headless
+	$(CARGO) test --quiet --test it differential:: -- --ignored --nocapture
 
 lint:            ## formatting, clippy and documentation, warnings denied
 	$(CARGO) fmt --check

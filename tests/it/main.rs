@@ -10,6 +10,7 @@ mod believed;
 mod cli;
 mod connections;
 mod demo;
+mod differential;
 mod directory_cli;
 mod drain;
 mod durability;

@@ -5,8 +5,8 @@
 //! and the connection is closed or in step afterwards.
 
 mod answers;
-mod bytes;
-mod data;
+pub(crate) mod bytes;
+pub(crate) mod data;
 mod gates;
 mod held;
 mod http2;
