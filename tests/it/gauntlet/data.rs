@@ -78,7 +78,7 @@ pub(crate) struct Row {
     /// Tests of `tests/it` as `module::name`, tests inside `src` as `lib module::name`.
     #[serde(default)]
     pub(crate) held_by: Vec<String>,
-    /// Tests that are yet to be written: such a row does not count.
+    /// Tests that are yet to be written: until they are there the row does not count.
     #[serde(default)]
     pub(crate) pending: Vec<String>,
     /// Why bytes alone cannot show it.
