@@ -104,8 +104,11 @@ pub(super) const BODY_IDLE: Duration = BODY_SILENCE_TIMEOUT;
 pub(super) const BODY: u64 = 16 << 20;
 /// The least that RFC 9113 6.5.2 recommends.
 pub(super) const STREAMS: u32 = 100;
-/// Every stream of a connection once: a client that gives up on a page resets that many, an attacker thousands.
+/// Every stream of a connection once: a client that gives up on a page resets that many, an attacker
+/// thousands.
 pub(super) const RESETS: usize = 100;
+/// Ten for each stream: a client in good order sends a few, and they cost a thousandth of a core.
+pub(super) const FRAMES: usize = 1000;
 /// Ten a second per address: a network behind one address passes, a flood of invented tokens does
 /// not reach the store.
 pub(super) const UNKNOWN_TOKENS: u32 = 600;

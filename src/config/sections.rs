@@ -184,6 +184,7 @@ pub(super) fn limits(table: Table) -> Limits {
             fields: number("fields", 1..=10_000).unwrap_or(defaults::FIELDS),
         },
         connections: number("connections", 1..=10_000_000),
+        connections_per_address: number("connections-per-address", 1..=10_000_000),
         head_time: time("head-time").unwrap_or(defaults::HEAD_TIME),
         keep_alive: time("keep-alive").unwrap_or(defaults::KEEP_ALIVE),
         body_idle: time("body-idle").unwrap_or(defaults::BODY_IDLE),
@@ -192,6 +193,7 @@ pub(super) fn limits(table: Table) -> Limits {
             .and_then(|streams| u32::try_from(streams).ok())
             .unwrap_or(defaults::STREAMS),
         resets: number("resets", 1..=1_000_000).unwrap_or(defaults::RESETS),
+        frames: number("frames", 1..=1_000_000).unwrap_or(defaults::FRAMES),
         unknown_tokens: number("unknown-tokens", 1..=1_000_000_000)
             .and_then(|tokens| u32::try_from(tokens).ok())
             .unwrap_or(defaults::UNKNOWN_TOKENS),

@@ -362,6 +362,8 @@ pub struct Limits {
     pub head: HeadLimits,
     /// Most connections; `None`: half of the descriptor limit.
     pub connections: Option<usize>,
+    /// Most connections of one address; `None`: as many as of all.
+    pub connections_per_address: Option<usize>,
     /// From the connection's first moment, or the first byte of a later request, to a complete head.
     pub head_time: Duration,
     /// A kept-alive connection without a request.
@@ -372,8 +374,10 @@ pub struct Limits {
     pub body: u64,
     /// HTTP/2 streams per connection.
     pub streams: u32,
-    /// HTTP/2 resets by the client accepted before the connection is closed.
+    /// HTTP/2 resets by the client, per connection and second; more close it.
     pub resets: usize,
+    /// Other HTTP/2 frames that carry neither a request nor a body, likewise.
+    pub frames: usize,
     /// Unknown foreign tokens looked up per address and minute.
     pub unknown_tokens: u32,
     /// Time to finish what is open after SIGTERM.

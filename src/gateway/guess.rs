@@ -88,7 +88,7 @@ impl Count {
 }
 
 /// One household or machine: the whole address for IPv4, the /64 for IPv6.
-fn network(ip: IpAddr) -> IpAddr {
+pub(crate) fn network(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,
         IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() & !u128::from(u64::MAX)).into()),

@@ -38,7 +38,6 @@ use http::{
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-pub(crate) use self::cors::is_preflight;
 use self::{
     access::AccessRecord,
     answer::Fit,
@@ -52,6 +51,7 @@ pub use self::{
     reject::{Refusal, reasons},
     state::{Gate, Generation, Shared, State},
 };
+pub(crate) use self::{cors::is_preflight, guess::network};
 use crate::{
     auth::{credential::Credential, hot::Caller, resolve::Unresolved},
     directory::UserRef,

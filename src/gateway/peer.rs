@@ -120,6 +120,12 @@ impl Peer {
         }
     }
 
+    /// Whether `trust` names this peer, so that it may speak for others.
+    #[must_use]
+    pub fn is_trusted(&self, trust: &[Network]) -> bool {
+        trusted(self.ip, trust)
+    }
+
     /// The address, unless the peer is a unix socket.
     #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {
@@ -167,7 +173,7 @@ impl Route {
     /// Reads the forwarding fields of a trusted peer, and nothing of any other.
     #[must_use]
     pub(super) fn read(fields: &HeaderMap, peer: &Peer, trust: &[Network]) -> Self {
-        if trust.is_empty() || !trusted(peer.ip, trust) {
+        if trust.is_empty() || !peer.is_trusted(trust) {
             return Self::default();
         }
         // From our side, as far as it can be read: what a client wrote in front ends the walk, and

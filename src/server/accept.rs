@@ -35,12 +35,13 @@ pub(super) async fn run(worker: Rc<Worker>, listener: Listener, door: Rc<Door>) 
         let stream = tokio::select! {
             biased;
             () = door.closing.notified() => break,
-            stream = next(&worker, &listener) => stream,
+            stream = next(&listener) => stream,
         };
-        // Another worker may have given the last place away meanwhile.
+        // At the limit one client is held here, so that it is known that somebody waits; the others wait in
+        // the kernel.
         let closed = tokio::select! {
             biased;
-            () = room(&worker) => false,
+            () = worker.room() => false,
             () = door.closing.notified() => true,
         };
         place(stream);
@@ -60,11 +61,10 @@ pub(super) async fn run(worker: Rc<Worker>, listener: Listener, door: Rc<Door>) 
     listener.waiting().into_iter().for_each(place);
 }
 
-/// The next client, once there is room for it: at the limit, clients wait in the kernel.
-async fn next(worker: &Worker, listener: &Acceptor) -> Accepted {
+/// The next client.
+async fn next(listener: &Acceptor) -> Accepted {
     let mut pause = Duration::from_millis(10);
     loop {
-        room(worker).await;
         match listener.accept().await {
             Ok(stream) => return stream,
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => (),
@@ -74,13 +74,6 @@ async fn next(worker: &Worker, listener: &Acceptor) -> Accepted {
                 pause = (pause * 2).min(PAUSE_MAX);
             }
         }
-    }
-}
-
-/// Waits until the process may serve one more connection.
-async fn room(worker: &Worker) {
-    while worker.is_full() {
-        tick::sleep(tick::PERIOD).await;
     }
 }
 

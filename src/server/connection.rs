@@ -21,6 +21,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
+    ledger::Allowance,
     tap::Tap,
     watch::{Busy, Verdict, Watch},
 };
@@ -32,6 +33,9 @@ use crate::{
 
 /// Read and write buffer of an HTTP/1.1 connection, bytes: grows to this only under large bodies.
 const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Fields for which hyper has room without being told.
+const FIELDS_ON_STACK: usize = 100;
 
 /// Stream and connection windows of HTTP/2, bytes: what one stream, and all of a connection, may make
 /// us hold for a backend that reads slowly.
@@ -60,7 +64,11 @@ pub(super) async fn serve(
         move |request: Request<Incoming>| {
             let busy = watch.request(!request.body().is_end_stream());
             let (gate, peer) = (Rc::clone(&gate), Rc::clone(&peer));
+            let waits = watch.turn_is_over();
             async move {
+                if waits {
+                    tokio::task::yield_now().await;
+                }
                 let response = gateway::handle(gate, peer, request).await;
                 response.map(|response| {
                     busy.answers(response.body().upload());
@@ -73,6 +81,7 @@ pub(super) async fn serve(
     // keep a connection that has not spoken yet small.
     if http2 {
         watch.multiplexed();
+        tap.counts_frames(Allowance { resets: limits.resets, frames: limits.frames });
         let connection = http2_builder(&limits).serve_connection(TokioIo::new(tap), service);
         let mut connection = Box::pin(connection);
         until(&watch, connection.as_mut(), |connection| connection.graceful_shutdown()).await;
@@ -97,8 +106,12 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .header_read_timeout(None) // ours covers more: see `watch`
-        .max_buf_size(BUFFER_BYTES)
+        .max_buf_size(BUFFER_BYTES.max(limits.head.head_bytes))
         .max_header_size(limits.head.head_bytes);
+    // Where more may come than hyper keeps on its stack, it allocates for each request.
+    if limits.head.fields > FIELDS_ON_STACK {
+        builder.max_headers(limits.head.fields);
+    }
     builder
 }
 
@@ -149,6 +162,7 @@ async fn until<F: Future>(
     finish: impl Fn(Pin<&mut F>),
 ) -> Ended<F::Output> {
     std::future::poll_fn(|cx| {
+        watch.turn_begins();
         loop {
             if let Poll::Ready(output) = connection.as_mut().poll(cx) {
                 return Poll::Ready(Ended::Done(output));

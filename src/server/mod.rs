@@ -1,9 +1,11 @@
 //! Sockets: accepting, framing, the limits of a connection, and the workers that own them.
 
 mod accept;
+mod addresses;
 mod bind;
 mod connection;
 pub mod health;
+mod ledger;
 pub mod local;
 mod tap;
 mod watch;

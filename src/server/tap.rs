@@ -1,6 +1,6 @@
 //! A client's stream with an ear on it: what was read ahead (to tell HTTP/1.1 from HTTP/2, or to wake a
-//! resting connection) is given back first, and the [`Watch`] hears of bytes that come and bytes that
-//! cannot go.
+//! resting connection) is given back first, the [`Watch`] hears of bytes that come and bytes that cannot
+//! go, and the [`Ledger`] of the frames of HTTP/2.
 
 use std::{
     io::{self, IoSlice},
@@ -11,7 +11,10 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::watch::Watch;
+use super::{
+    ledger::{Allowance, Ledger},
+    watch::Watch,
+};
 
 /// What a client with prior knowledge of HTTP/2 says first (RFC 9113 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -22,11 +25,13 @@ pub(super) struct Tap<S> {
     watch: Rc<Watch>,
     /// Read ahead and not given yet. Holds no memory while nothing is.
     ahead: Vec<u8>,
+    /// Boxed: HTTP/1.1 has none.
+    ledger: Option<Box<Ledger>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Tap<S> {
     pub(super) fn new(stream: S, watch: Rc<Watch>) -> Self {
-        Self { stream, watch, ahead: Vec::new() }
+        Self { stream, watch, ahead: Vec::new(), ledger: None }
     }
 
     /// Reads until it is certain whether the client speaks HTTP/2.
@@ -35,6 +40,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Tap<S> {
     /// When the stream ends or fails before that.
     pub(super) async fn speaks_http2(&mut self) -> io::Result<bool> {
         std::future::poll_fn(|cx| self.poll_sniff(cx)).await
+    }
+
+    /// What comes, its preface first, is HTTP/2, and may cost us no more than this.
+    pub(super) fn counts_frames(&mut self, allowance: Allowance) {
+        self.ledger = Some(Box::new(Ledger::new(allowance, PREFACE.len())));
     }
 
     fn poll_sniff(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
@@ -98,6 +108,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
             return polled;
         }
         this.watch.bytes_read();
+        if let Some(ledger) = &mut this.ledger
+            && ledger.read(&buf.filled()[before..]).is_err()
+        {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         match polled {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(())),
@@ -106,8 +121,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Tap<S> {
-    fn heard<T>(&self, polled: Poll<T>) -> Poll<T> {
+    fn heard(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.watch.write_blocked(polled.is_pending());
+        if let (Some(ledger), Poll::Ready(Ok(bytes))) = (&mut self.ledger, &polled) {
+            ledger.wrote(*bytes);
+        }
         polled
     }
 }

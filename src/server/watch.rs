@@ -51,6 +51,10 @@ pub(super) enum Verdict {
 /// clicks, far below any keep-alive time.
 const REST_AFTER: Duration = Duration::from_secs(2);
 
+/// Requests that a connection of HTTP/1.1 has answered before others have their turn. hyper goes on for
+/// sixteen of a pipeline, and the runtime looks for new bytes only after sixty-one such turns.
+const TURN: u8 = 4;
+
 /// Since when an answer waits for its client; `None` while it waits for its backend.
 type Unread = Cell<Option<Instant>>;
 
@@ -72,6 +76,8 @@ pub(super) struct Watch {
     /// reader who knows its framing may go on reading.
     bodied: Cell<bool>,
     resting: Cell<bool>,
+    /// Requests since the task last let others have their turn.
+    turn: Cell<u8>,
     verdict: Cell<Verdict>,
     waker: RefCell<Option<Waker>>,
 }
@@ -89,6 +95,7 @@ impl Watch {
             asked: Cell::new(false),
             bodied: Cell::new(false),
             resting: Cell::new(false),
+            turn: Cell::new(0),
             verdict: Cell::new(Verdict::Keep),
             waker: RefCell::new(None),
         }
@@ -118,6 +125,18 @@ impl Watch {
         self.asked.set(true);
         self.enter(Phase::Busy);
         Busy { watch: Rc::clone(self), unread: OnceCell::new() }
+    }
+
+    /// The task goes on.
+    pub(super) fn turn_begins(&self) {
+        self.turn.set(0);
+    }
+
+    /// Whether the task has had its turn, and must not begin this request in it. Streams of HTTP/2 have
+    /// tasks, and turns, of their own.
+    pub(super) fn turn_is_over(&self) -> bool {
+        self.turn.set(self.turn.get().saturating_add(1));
+        self.turn.get() > TURN && !self.multiplexed.get()
     }
 
     /// Whether the last request's body is still on its way, though its answer has gone.

@@ -22,6 +22,7 @@ use tokio::{
 
 use super::{
     accept,
+    addresses::{Addresses, Share},
     bind::{Bound, Listener},
     connection,
     watch::{ConnectionLimits, Watches},
@@ -43,12 +44,22 @@ const LATE: Duration = Duration::from_millis(500);
 /// loses it: half of the second that those who wait are promised.
 const STALLED_UNDER_PRESSURE: Duration = Duration::from_millis(500);
 
+/// While a client waits for a place among the connections, one that asks for nothing for this long gives
+/// up its own: a new connection costs its client a round trip, no connection costs the other everything.
+const UNUSED_UNDER_PRESSURE: Duration = Duration::from_secs(1);
+
+/// And a head has to be there after this: one lost packet repeated fits.
+const HEAD_UNDER_PRESSURE: Duration = Duration::from_secs(3);
+
 /// What the workers know of each other: how many connections each serves, and how to hand one over.
 #[derive(Debug)]
 pub struct Crew {
     live: Vec<AtomicUsize>,
     inboxes: Vec<mpsc::UnboundedSender<Command>>,
     connections_max: AtomicUsize,
+    /// Workers that hold a client for whom there is no place.
+    crowded: AtomicUsize,
+    addresses: Arc<Addresses>,
 }
 
 impl Crew {
@@ -147,6 +158,8 @@ pub fn start(
         live: metrics.iter().map(|_| AtomicUsize::new(0)).collect(),
         inboxes: senders,
         connections_max: AtomicUsize::new(connections_max),
+        crowded: AtomicUsize::new(0),
+        addresses: Arc::default(),
     });
     let mut workers = Vec::with_capacity(metrics.len());
     for (index, (metrics, inbox)) in metrics.into_iter().zip(inboxes).enumerate() {
@@ -243,11 +256,19 @@ impl Worker {
     fn tick(&self, now: std::time::Instant) {
         let pressed = self.gate.tick(now);
         let limits = &self.gate.state().config.limits;
-        let limits = ConnectionLimits {
+        let mut limits = ConnectionLimits {
             head: limits.head_time,
             keep_alive: limits.keep_alive,
-            stalled: if pressed { STALLED_UNDER_PRESSURE } else { limits.body_idle },
+            stalled: limits.body_idle,
         };
+        let crowded = self.crew.crowded.load(Relaxed) > 0;
+        if pressed || crowded {
+            limits.stalled = limits.stalled.min(STALLED_UNDER_PRESSURE);
+        }
+        if crowded {
+            limits.keep_alive = limits.keep_alive.min(UNUSED_UNDER_PRESSURE);
+            limits.head = limits.head.min(HEAD_UNDER_PRESSURE);
+        }
         self.watches.sweep(now, limits);
         self.gate.metrics.set_connections(self.live().load(Relaxed));
     }
@@ -277,8 +298,18 @@ impl Worker {
     }
 
     /// Whether the process serves as many connections as it may.
-    pub(super) fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         self.crew.open() >= self.crew.connections_max.load(Relaxed)
+    }
+
+    /// Waits until the process may serve one more connection. Meanwhile those that nobody uses end sooner.
+    pub(super) async fn room(&self) {
+        if self.is_full() {
+            let _crowded = Crowded::new(&self.crew);
+            while self.is_full() {
+                tick::sleep(tick::PERIOD).await;
+            }
+        }
     }
 
     /// Serves `incomer` here, or hands it to the worker with the fewest connections. It is counted for
@@ -298,15 +329,32 @@ impl Worker {
         }
     }
 
+    /// The share of `peer`'s address, where that is bounded.
+    ///
+    /// # Errors
+    /// When the address has none left.
+    fn share(&self, peer: &Peer) -> Result<Option<Share>, ()> {
+        let config = &self.gate.state().config;
+        match (config.limits.connections_per_address, peer.ip()) {
+            // Who speaks for others has as many connections as they need.
+            (Some(most), Some(ip)) if !peer.is_trusted(&config.trust) => {
+                self.crew.addresses.share(ip, most).map(Some).ok_or(())
+            }
+            (Some(_), Some(_) | None) | (None, _) => Ok(None),
+        }
+    }
+
     /// Serves a connection that `place` has counted.
     fn serve(self: &Rc<Self>, incomer: Incomer) {
-        let open = Open(Rc::clone(self));
+        let mut open = Open { worker: Rc::clone(self), _share: None };
         let (watch, gate) = (self.watches.add(), Rc::clone(&self.gate));
         let Incomer { stream, manner } = incomer;
         match stream {
             Accepted::Tcp(stream, address) => match tokio::net::TcpStream::from_std(stream) {
                 Ok(stream) => {
                     let peer = Rc::new(Peer::tcp(address));
+                    let Ok(share) = self.share(&peer) else { return };
+                    open._share = share;
                     spawn_local(async move {
                         connection::serve(stream, manner, peer, gate, watch).await;
                         drop(open);
@@ -328,13 +376,32 @@ impl Worker {
     }
 }
 
+/// Tells every worker that a client waits for a place, for as long as it does.
+struct Crowded<'a>(&'a Crew);
+
+impl<'a> Crowded<'a> {
+    fn new(crew: &'a Crew) -> Self {
+        crew.crowded.fetch_add(1, Relaxed);
+        Self(crew)
+    }
+}
+
+impl Drop for Crowded<'_> {
+    fn drop(&mut self) {
+        self.0.crowded.fetch_sub(1, Relaxed);
+    }
+}
+
 /// Counts one open connection for as long as it lives.
-struct Open(Rc<Worker>);
+struct Open {
+    worker: Rc<Worker>,
+    _share: Option<Share>,
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if self.0.live().fetch_sub(1, Relaxed) == 1 {
-            self.0.idle.notify_one();
+        if self.worker.live().fetch_sub(1, Relaxed) == 1 {
+            self.worker.idle.notify_one();
         }
     }
 }

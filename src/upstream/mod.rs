@@ -23,7 +23,7 @@ use tokio::{sync::Notify, task::AbortHandle};
 pub use request_body::{BodyFault, Progress, RequestBody};
 pub use response_body::{ResponseBody, ResponseCut};
 
-use self::meter::Meter;
+use self::{meter::Meter, request_body::GivenUp};
 use crate::{config, tick};
 
 /// Longest wait for a pooled connection to say that it is ready for its next request. It is ready as
@@ -163,16 +163,18 @@ impl Upstream {
             let (mut connection, reused) = self.checkout().await?;
             connection.meter.head_awaited();
             let answer = connection.sender.try_send_request(request);
-            match request_body::within(first_byte, progress.as_deref(), answer).await {
-                None => return Err(UpstreamError::TimedOut),
-                Some(Ok(response)) => {
+            let pressed = || self.is_pressed();
+            match request_body::within(first_byte, progress.as_deref(), pressed, answer).await {
+                Err(GivenUp::Backend) => return Err(UpstreamError::TimedOut),
+                Err(GivenUp::Client) => return Err(UpstreamError::Body(BodyFault::TooSlow)),
+                Ok(Ok(response)) => {
                     connection.meter.head_came();
                     let (mut head, body) = response.into_parts();
                     framing::settle(&mut head, to_head, body.size_hint().exact())?;
                     let body = ResponseBody::new(body, connection, Rc::clone(self));
                     return Ok(Response::from_parts(head, body));
                 }
-                Some(Err(mut error)) => match error.take_message() {
+                Ok(Err(mut error)) => match error.take_message() {
                     // Never written: an idle connection that the backend had closed meanwhile.
                     Some(unsent) if reused => request = unsent,
                     _ if connection.meter.is_spent() => return Err(UpstreamError::BadResponse),

@@ -21,7 +21,7 @@ pub enum BodyFault {
     /// More bytes than the rule allows.
     #[error("the body is larger than allowed")]
     TooLarge,
-    /// Silence for longer than `[limits] body-idle`.
+    /// Silence for longer than `[limits] body-idle`, or a trickle while others wait for the connection.
     #[error("the body stopped arriving")]
     TooSlow,
     /// The client closed, or its framing broke, before the body's end.
@@ -185,31 +185,76 @@ impl Body for RequestBody {
     }
 }
 
+/// While others wait for the connection that a body holds, this much of it must come in each
+/// [`SPAN`]: 16 KiB in a second, less than any network on which somebody uploads anything.
+const LEAST: u64 = 8 * 1024;
+
+/// Half of the second that those who wait are promised.
+const SPAN: Duration = Duration::from_millis(500);
+
+/// Why an answer is not waited for any longer.
+pub(super) enum GivenUp {
+    /// The backend keeps silent.
+    Backend,
+    /// The client sends its body so slowly that it must make room for others.
+    Client,
+}
+
 /// Waits for `answer`, at most `limit` after the body's last movement. While the client is the one who
 /// is waited for, the wait goes on: its body has a limit of its own, which ends `answer` with a fault.
+/// Where others are `pressed` for the connection meanwhile, the body has to come at some speed too.
 pub(super) async fn within<F: Future>(
     limit: Duration,
     progress: Option<&Progress>,
+    pressed: impl Fn() -> bool,
     answer: F,
-) -> Option<F::Output> {
+) -> Result<F::Output, GivenUp> {
     let mut answer = std::pin::pin!(answer);
     let started = tick::now();
-    let mut silence = tick::sleep_until(started + limit);
+    let mut pace = Pace { since: started, bytes: 0 };
+    let first = if progress.is_some() { limit.min(SPAN) } else { limit };
+    let mut silence = tick::sleep_until(started + first);
     std::future::poll_fn(|cx| {
         if let Poll::Ready(output) = answer.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
+            return Poll::Ready(Ok(output));
         }
         loop {
             if Pin::new(&mut silence).poll(cx).is_pending() {
                 return Poll::Pending;
             }
+            let now = tick::now();
             let since = progress.map_or(started, |body| body.last.get());
-            let client_is_awaited = progress.is_some_and(|body| body.awaited.get());
-            if since + limit <= tick::now() && !client_is_awaited {
-                return Poll::Ready(None);
+            let client = progress.filter(|body| body.awaited.get());
+            match client {
+                None if since + limit <= now => return Poll::Ready(Err(GivenUp::Backend)),
+                Some(body) if pace.falls_short(body, now) && pressed() => {
+                    return Poll::Ready(Err(GivenUp::Client));
+                }
+                None | Some(_) => (),
             }
-            silence.reset((since + limit).max(tick::now() + tick::PERIOD));
+            let due = (since + limit).max(now + tick::PERIOD);
+            // Only a body that is on its way has a speed.
+            let moving = progress.is_some_and(|body| !body.done.get());
+            silence.reset(if moving { due.min(now + SPAN) } else { due });
         }
     })
     .await
+}
+
+/// How far a body had come, and when.
+struct Pace {
+    since: Instant,
+    bytes: u64,
+}
+
+impl Pace {
+    /// Whether less than [`LEAST`] came in the last [`SPAN`].
+    fn falls_short(&mut self, body: &Progress, now: Instant) -> bool {
+        if now < self.since + SPAN {
+            return false;
+        }
+        let came = body.bytes.get() - self.bytes;
+        *self = Self { since: now, bytes: body.bytes.get() };
+        came < LEAST
+    }
 }

@@ -14,6 +14,7 @@ mod differential;
 mod directory_cli;
 mod drain;
 mod durability;
+mod exhaustion;
 mod explain;
 mod faults;
 mod gauntlet;

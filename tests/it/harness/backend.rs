@@ -22,6 +22,8 @@ use super::{
 pub(crate) enum Step {
     /// Reads the request's body.
     Body,
+    /// Reads this many bytes of a body and keeps none, counting them.
+    Drink(usize, Arc<AtomicUsize>),
     /// Sends bytes.
     Write(Vec<u8>),
     /// Sends this many bytes, counting those that the kernel took.
@@ -269,6 +271,12 @@ fn serve(shared: &Shared, connection: usize, wire: Wire) {
 fn take(shared: &Shared, index: usize, reader: &mut Reader, step: Step) -> bool {
     match step {
         Step::Body => read_body(shared, index, reader),
+        Step::Drink(bytes, drunk) => {
+            let whole = reader.drink(bytes, &drunk);
+            shared.received.lock().unwrap()[index].came =
+                if whole { Came::Whole } else { Came::Cut };
+            whole
+        }
         Step::Write(bytes) => reader.wire.write_all(&bytes).is_ok(),
         Step::Flood(bytes, sent) => {
             let piece = [b'x'; 64 * 1024];

@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, Shutdown, SocketAddr, TcpStream},
     os::unix::net::UnixStream,
     path::Path,
+    sync::atomic::AtomicUsize,
 };
 
 use socket2::{Domain, Socket, Type};
@@ -143,6 +144,11 @@ impl Client {
     pub(crate) fn bytes(&mut self, count: usize) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         self.reader.exactly(count, &mut bytes).then_some(bytes)
+    }
+
+    /// Throws the next `count` bytes away; `false` when the connection ends before.
+    pub(crate) fn drink(&mut self, count: usize, drunk: &AtomicUsize) -> bool {
+        self.reader.drink(count, drunk)
     }
 
     /// The next answer, unless the connection ends before its head.

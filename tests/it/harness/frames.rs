@@ -37,17 +37,7 @@ impl Frames {
     pub(crate) fn get(&mut self, target: &str, fields: &[(&str, &str)]) -> &mut Self {
         let stream = self.streams * 2 + 1;
         self.streams += 1;
-        let head = [(":method", "GET"), (":scheme", "http"), (":authority", "shop.example")];
-        let mut block = Vec::new();
-        for (name, value) in head.iter().chain([&(":path", target)]).chain(fields) {
-            // Literal, neither indexed nor compressed (RFC 7541 6.2.2).
-            block.push(0);
-            for text in [name, value] {
-                block.push(u8::try_from(text.len()).ok().filter(|length| *length < 127).unwrap());
-                block.extend_from_slice(text.as_bytes());
-            }
-        }
-        self.client.send(frame(1, 0x5, stream, &block)); // END_STREAM, END_HEADERS
+        self.client.send(frame(1, 0x5, stream, &block(&request("GET", target, fields)))); // END_STREAM, END_HEADERS
         self
     }
 
@@ -61,7 +51,43 @@ impl Frames {
     }
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+/// The fields of a request, pseudo-fields first.
+pub(crate) fn request<'a>(
+    method: &'a str,
+    target: &'a str,
+    fields: &[(&'a str, &'a str)],
+) -> Vec<(&'a str, &'a str)> {
+    let head = [(":method", method), (":scheme", "http"), (":authority", "shop.example")];
+    [&head[..], &[(":path", target)], fields].concat()
+}
+
+/// Fields, each literal, neither indexed nor compressed (RFC 7541 6.2.2).
+pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.push(0);
+        for text in [name, value] {
+            let mut length = text.len();
+            if length < 127 {
+                block.push(length as u8);
+            } else {
+                // RFC 7541 5.1: seven bits at a time, the lowest first.
+                block.push(127);
+                length -= 127;
+                while length >= 128 {
+                    block.push(0x80 | (length & 0x7f) as u8);
+                    length >>= 7;
+                }
+                block.push(length as u8);
+            }
+            block.extend_from_slice(text.as_bytes());
+        }
+    }
+    block
+}
+
+/// A frame as it stands on the wire.
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }

@@ -243,9 +243,23 @@ impl Gateway {
 
     /// Memory that the process holds, in KiB.
     pub(crate) fn memory_kib(&self) -> usize {
+        self.status("VmRSS:")
+    }
+
+    fn status(&self, name: &str) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// The most that it ever held, in KiB.
+    pub(crate) fn peak_kib(&self) -> usize {
+        self.status("VmHWM:")
+    }
+
+    /// Open descriptors of the process.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
     /// Waits for the process to end.

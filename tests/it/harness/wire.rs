@@ -4,6 +4,7 @@ use std::{
     io::{self, Read, Write},
     net::{Shutdown, TcpStream},
     os::unix::net::UnixStream,
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
     time::Duration,
 };
 
@@ -192,6 +193,19 @@ impl Reader {
             }
             if !self.fill() {
                 return false;
+            }
+        }
+    }
+
+    /// Throws `count` bytes away, counting them; `false` when the peer ended before.
+    pub(crate) fn drink(&mut self, mut count: usize, drunk: &AtomicUsize) -> bool {
+        loop {
+            let ready = count.min(self.buffer.len());
+            self.buffer.drain(..ready);
+            drunk.fetch_add(ready, SeqCst);
+            count -= ready;
+            if count == 0 || !self.fill() {
+                return count == 0;
             }
         }
     }
