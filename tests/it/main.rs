@@ -19,6 +19,7 @@ mod explain;
 mod faults;
 mod gauntlet;
 mod hostile;
+mod http2;
 mod layers;
 mod openapi;
 mod operating;
