@@ -121,14 +121,15 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{fences::Marks, principal::Principal};
+    use crate::{auth::near::Until, fences::Marks, principal::Principal};
 
     fn confirmed(fences: &Fences, id: &str) -> Confirmed {
         let principal = Principal { id: id.to_owned(), ..Principal::guest() };
         let identity = Identity { principal, issued_ms: None, expires_ms: i64::MAX };
         let (asked, mark) = (Instant::now(), fences.mark(fences.of_subject(id)));
-        let fresh_until = asked + std::time::Duration::from_secs(60);
-        Confirmed { identity: Arc::new(identity), asked, fresh_until, marks: Marks::of(mark) }
+        let fresh = asked + std::time::Duration::from_secs(60);
+        let until = Until { fresh, grace: asked };
+        Confirmed { identity: Arc::new(identity), until, marks: Marks::of(mark) }
     }
 
     fn name(value: &'static str) -> Option<IdentityFields> {

@@ -6,7 +6,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use moka::{Expiry, future::Cache};
@@ -18,6 +18,7 @@ use crate::{
     fences::{Fence, Fences, Mark, Marks},
     principal::Principal,
     store::{Store, StoreError},
+    token::ttl::unix_ms,
 };
 
 /// How long a token stays unknown: one that is issued a moment after it was tried works soon.
@@ -46,18 +47,24 @@ pub struct Identity {
 pub struct Confirmed {
     /// Who it is.
     pub identity: Arc<Identity>,
-    /// When the store was asked.
-    pub(super) asked: Instant,
-    /// Until when this may be used without asking again.
-    pub(super) fresh_until: Instant,
+    pub(super) until: Until,
     /// Of the token, of its principal, and of what else was read; the token's alone for a foreign one.
     pub(super) marks: Marks,
+}
+
+/// How long a confirmation counts, by a clock that nobody sets.
+#[derive(Clone, Copy, Debug)]
+pub struct Until {
+    /// Without asking again.
+    pub(super) fresh: Instant,
+    /// While the store cannot be asked.
+    pub(super) grace: Instant,
 }
 
 impl Confirmed {
     /// Whether it is fresh and nothing behind it was revoked here.
     pub(super) fn counts(&self, fences: &Fences, now: Instant) -> bool {
-        now < self.fresh_until && self.unrevoked(fences)
+        now < self.until.fresh && self.unrevoked(fences)
     }
 
     fn unrevoked(&self, fences: &Fences) -> bool {
@@ -175,9 +182,13 @@ impl NearCache {
         self.confirmed.run_pending_tasks().await;
     }
 
-    /// When an answer to a question asked at `asked` stops counting.
-    pub(super) fn fresh_until(&self, asked: Instant) -> Instant {
-        asked + self.ttl
+    /// How long the answer to a question that was asked at `asked` counts, about a token that expires at
+    /// `expires_ms`. Never longer than the token has left, even if the wall clock, by which expiry is
+    /// judged, is set back meanwhile.
+    pub(super) fn until(&self, asked: Instant, expires_ms: i64) -> Until {
+        let left = expires_ms.saturating_sub(unix_ms(SystemTime::now()));
+        let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+        Until { fresh: asked + self.ttl.min(left), grace: asked + self.grace.min(left) }
     }
 
     /// Finds who `key` proves: near, or by running `ask` with the token's mark. `ask` may run more
@@ -274,7 +285,7 @@ impl NearCache {
         if let Some(last) = &self.last
             && !answered
             && let Some(confirmed) = last.get(key).await
-            && confirmed.asked.elapsed() < self.grace
+            && Instant::now() < confirmed.until.grace
             && confirmed.unrevoked(&self.fences)
         {
             return Ok(Found::Grace(confirmed));
@@ -346,7 +357,7 @@ impl Expiry<EntryKey, Confirmed> for UntilStale {
         value: &Confirmed,
         at: Instant,
     ) -> Option<Duration> {
-        Some(value.fresh_until.saturating_duration_since(at))
+        Some(value.until.fresh.saturating_duration_since(at))
     }
 
     fn expire_after_update(
@@ -356,6 +367,38 @@ impl Expiry<EntryKey, Confirmed> for UntilStale {
         at: Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
-        Some(value.fresh_until.saturating_duration_since(at))
+        Some(value.until.fresh.saturating_duration_since(at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::ttl::NEVER_MS;
+
+    #[test]
+    fn what_is_kept_of_a_token_never_outlives_it_whatever_the_wall_clock_does() {
+        let minute = Duration::from_secs(60);
+        let tokens = Tokens {
+            from: Vec::new(),
+            near_entries: 1,
+            near_ttl: minute,
+            near_ttl_without_push: minute,
+            grace: 2 * minute,
+            ttl: None,
+            foreign: None,
+        };
+        let (near, asked) = (NearCache::new(&tokens, Arc::default()), Instant::now());
+        let now = unix_ms(SystemTime::now());
+        let until = |expires_ms| {
+            let Until { fresh, grace } = near.until(asked, expires_ms);
+            (fresh - asked, grace - asked)
+        };
+        assert_eq!(until(NEVER_MS), (minute, 2 * minute));
+        assert_eq!(until(now - 1), (Duration::ZERO, Duration::ZERO));
+        let (fresh, grace) = until(now + 30_000);
+        assert!(fresh <= minute / 2 && grace <= minute / 2, "{fresh:?} {grace:?}");
+        let (fresh, grace) = until(now + 90_000);
+        assert!(fresh == minute && grace <= 3 * minute / 2, "{fresh:?} {grace:?}");
     }
 }

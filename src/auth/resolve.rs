@@ -244,12 +244,11 @@ impl Resolver {
         };
         match wrong {
             Some(reason) => Err(refused(reason, marks)),
-            None => Ok(Confirmed {
-                identity: Arc::new(identity(record, verified.expires_ms)),
-                asked,
-                fresh_until: self.near.fresh_until(asked),
-                marks,
-            }),
+            None => {
+                let identity = Arc::new(identity(record, verified.expires_ms));
+                let until = self.near.until(asked, identity.expires_ms);
+                Ok(Confirmed { identity, until, marks })
+            }
         }
     }
 
@@ -264,8 +263,7 @@ impl Resolver {
             Err(why) => Err(Failure::Refused(Refusal { reason: why.into(), marks })),
             Ok(principal) => Ok(Confirmed {
                 identity: Arc::new(Identity { principal, issued_ms, expires_ms }),
-                asked,
-                fresh_until: self.near.fresh_until(asked),
+                until: self.near.until(asked, expires_ms),
                 marks,
             }),
         }
@@ -325,12 +323,11 @@ impl Resolver {
         let ask = async |mark: Mark| {
             let asked = Instant::now();
             match self.store.foreign(token, layout).await? {
-                Some(found) => Ok(Confirmed {
-                    identity: Arc::new(foreign_identity(found)),
-                    asked,
-                    fresh_until: self.near.fresh_until(asked),
-                    marks: Marks::of(mark),
-                }),
+                Some(found) => {
+                    let identity = Arc::new(foreign_identity(found));
+                    let until = self.near.until(asked, identity.expires_ms);
+                    Ok(Confirmed { identity, until, marks: Marks::of(mark) })
+                }
                 None => {
                     let reason = Unresolved::Unknown;
                     Err(Failure::Refused(Refusal { reason, marks: Marks::of(mark) }))
