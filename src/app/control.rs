@@ -104,6 +104,8 @@ impl App {
         // Before anything is said: who reads it may signal, or change the file, at once.
         let mut stop = Stop::new()?;
         let mut hangup = signal(SignalKind::hangup())?;
+        // A file that may grow no more is an error of the write; the signal beside it would end us.
+        drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         let generation = self.generation();
         let mut files = FileWatch::start(&generation.config.sources);
         Reloader::new(&mut self).reload(false, &mut files); // changed since it was read?

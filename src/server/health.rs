@@ -1,7 +1,5 @@
 //! `/livez`, `/readyz` and `/metrics`, on a listener of their own and nothing else there.
 
-use std::time::SystemTime;
-
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::Full;
@@ -44,10 +42,9 @@ impl Readiness {
             }));
         }
         for warning in &self.store.warnings {
-            let since = rfc3339(unix_ms(SystemTime::now()));
+            let since = rfc3339(unix_ms(warning.since));
             degraded.push(json!({
-                "part": "store", "since": since, "error": warning,
-                "effect": "tokens may be lost early",
+                "part": "store", "since": since, "error": warning.cause, "effect": warning.effect,
             }));
         }
         let mut body = json!({ "ready": ready });
@@ -96,6 +93,8 @@ pub fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Fu
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     fn readiness(draining: bool, requires_store: bool, down: bool) -> Readiness {

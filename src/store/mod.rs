@@ -101,8 +101,26 @@ pub struct Health {
     /// What it said of itself when it was last connected: `Redis 7.0.15, RESP3`.
     pub facts: String,
     /// What an operator should change although it works.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
+
+/// Something that an operator should change although the store answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// When it was first seen.
+    pub since: SystemTime,
+    /// What is wrong, without a password.
+    pub cause: String,
+    /// What that means for whom.
+    pub effect: &'static str,
+}
+
+/// What it means that a store takes no writes.
+const NO_WRITES: &str = "tokens are read; nothing can be issued or revoked";
+/// What it means that a store has no room, but can make some.
+const NO_ROOM: &str = "tokens are read and revoked; none can be issued";
+/// What it means that a store forgets.
+const MAY_LOSE: &str = "tokens may be lost early";
 
 /// Whether a store answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -276,16 +294,15 @@ impl Store {
     /// How the store is doing, without asking it: the link of Redis asks every second by itself.
     #[must_use]
     pub fn health(&self) -> Health {
-        let up = |store: &str, facts: &str| Health {
-            store: store.to_owned(),
-            state: HealthState::Up,
-            facts: facts.to_owned(),
-            warnings: Vec::new(),
-        };
         match self {
             Self::Redis(store) => store.health(),
-            Self::File(store) => up(store.name(), "embedded file, every write synced"),
-            Self::Memory(_) => up(memory::NAME, "gone when this process ends"),
+            Self::File(store) => store.health(),
+            Self::Memory(_) => Health {
+                store: memory::NAME.to_owned(),
+                state: HealthState::Up,
+                facts: "gone when this process ends".to_owned(),
+                warnings: Vec::new(),
+            },
         }
     }
 }

@@ -6,6 +6,7 @@
 //! answers: an acknowledged write survives the loss of power. Tallies alone are in memory: a process
 //! that has to start again counts anew.
 
+mod disk;
 mod documents;
 mod writer;
 
@@ -13,8 +14,9 @@ use std::{
     fs::OpenOptions,
     io,
     os::unix::fs::OpenOptionsExt as _,
+    panic::{self, AssertUnwindSafe},
     path::Path,
-    sync::{Arc, mpsc},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -26,8 +28,13 @@ use serde::de::DeserializeOwned;
 use tokio::{sync::oneshot, time};
 use uuid::Uuid;
 
-use self::writer::{Change, Write};
-use super::{StoreError, documents::Tally, tallies::Tallies};
+use self::{
+    disk::Disk,
+    writer::{Change, Trouble, Write},
+};
+use super::{
+    Health, HealthState, NO_WRITES, StoreError, Warning, documents::Tally, tallies::Tallies,
+};
 use crate::token::record::{PrincipalState, TokenRecord};
 
 /// Records as JSON by the UUID of their token.
@@ -62,6 +69,8 @@ struct Open {
     /// `None` only while the file is being closed.
     writes: Option<mpsc::SyncSender<Write>>,
     writer: Option<JoinHandle<()>>,
+    /// Why nothing can be written, as the writer found it.
+    trouble: Arc<Mutex<Option<Trouble>>>,
     tallies: Tallies,
 }
 
@@ -92,27 +101,48 @@ impl FileStore {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(path).map_err(|error| failed(error.to_string()))?;
-        let database =
-            Database::builder().create_file(file).map_err(|error| failed(opening(&error)))?;
-        check_format(&database).map_err(failed)?;
-        let database = Arc::new(database);
+        let disk = Disk::new(file).map_err(|error| failed(opening(&error)))?;
+        let database = whole(&disk).map_err(failed)?;
+        if disk.is_behind() {
+            return Err(failed("its disk has no room".to_owned()));
+        }
+        let (database, trouble) = (Arc::new(database), Arc::default());
         let (writes, queue) = mpsc::sync_channel(WAITING_MAX);
         let writer = {
-            let (database, name) = (Arc::clone(&database), name.clone());
+            let (database, trouble) = (Arc::clone(&database), Arc::clone(&trouble));
+            let name = name.clone();
+            let writer = writer::Writer { database, disk, name, trouble };
             thread::Builder::new()
                 .name("store-writer".to_owned())
-                .spawn(move || writer::run(&database, &name, &queue))
+                .spawn(move || writer.run(&queue))
                 .map_err(|error| StoreError::Failed {
                     store: format!("file:{}", path.display()),
                     cause: format!("starting its writer: {error}"),
                 })?
         };
         let (writes, writer, tallies) = (Some(writes), Some(writer), Tallies::default());
-        Ok(Self { open: Arc::new(Open { name, database, writes, writer, tallies }) })
+        Ok(Self { open: Arc::new(Open { name, database, writes, writer, trouble, tallies }) })
     }
 
     pub(super) fn name(&self) -> &str {
         &self.open.name
+    }
+
+    /// Whether it can be read, and what keeps it from being written.
+    pub(super) fn health(&self) -> Health {
+        let trouble = self.open.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (mut state, mut warnings) = (HealthState::Up, Vec::new());
+        match trouble {
+            None => {}
+            Some(Trouble { since, cause, reads: true }) => {
+                warnings.push(Warning { since, cause, effect: NO_WRITES });
+            }
+            Some(Trouble { since, cause, reads: false }) => {
+                state = HealthState::Down { since, cause };
+            }
+        }
+        let facts = "embedded file, every write synced".to_owned();
+        Health { store: self.open.name.clone(), state, facts, warnings }
     }
 
     fn failed(&self, cause: impl ToString) -> StoreError {
@@ -213,6 +243,30 @@ fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(json).map_err(|_| StoreError::bad_record("JSON"))
 }
 
+/// The database of a file that is ours and undamaged. Every page is read once and compared with its
+/// checksum: otherwise a damaged one would be found by whoever needs it, some day, and as a panic.
+fn whole(disk: &Disk) -> Result<Database, String> {
+    let open = || {
+        let database = Database::builder().create_with_backend(disk.clone());
+        let mut database = database.map_err(|error| opening(&error))?;
+        match database.check_integrity() {
+            Ok(true) => check_format(&database).map(|()| database),
+            Ok(false) => {
+                Err("it was damaged, and is mended as far as it could be: the last changes may be \
+                              lost; start again to use it as it is, or put a copy back"
+                    .to_owned())
+            }
+            Err(error) => Err(opening(&error)),
+        }
+    };
+    // The pages that lead to all others are read before any checksum says what they are worth.
+    panic::catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| Err(damaged("a page")))
+}
+
+fn damaged(what: &str) -> String {
+    format!("it is damaged ({what}): put a copy of it back, or another file in its place")
+}
+
 /// Why a file could not be opened, and what to do.
 fn opening(error: &DatabaseError) -> String {
     if let DatabaseError::DatabaseAlreadyOpen = error {
@@ -223,10 +277,18 @@ fn opening(error: &DatabaseError) -> String {
     if let DatabaseError::UpgradeRequired(version) = error {
         return format!("its file format {version} is too old for this version of tollgate");
     }
-    if let DatabaseError::Storage(redb::StorageError::Io(error)) = error
-        && error.kind() == io::ErrorKind::InvalidData
-    {
-        return "it is not a store of tollgate".to_owned();
+    if let DatabaseError::Storage(redb::StorageError::Io(error)) = error {
+        if error.kind() == io::ErrorKind::InvalidData {
+            return "it is not a store of tollgate".to_owned();
+        }
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return damaged("its end is missing");
+        }
+    }
+    if let DatabaseError::Storage(redb::StorageError::Corrupted(what)) = error {
+        return format!(
+            "it is damaged ({what}): put a copy of it back, or another file in its place"
+        );
     }
     error.to_string()
 }

@@ -3,7 +3,10 @@
 //! Invariant: nobody is answered before the transaction that holds their change is on the disk.
 
 use std::{
-    sync::mpsc::{Receiver, RecvTimeoutError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -11,7 +14,7 @@ use redb::{Database, ReadableTable as _, Table};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{EXPIRIES, PRINCIPALS, TOKENS, documents, parse};
+use super::{EXPIRIES, PRINCIPALS, TOKENS, disk::Disk, documents, parse};
 use crate::{
     store::{StoreError, documents::Commit},
     token::{
@@ -24,6 +27,8 @@ use crate::{
 const GATHERED_MAX: usize = 1_024;
 /// Between two sweeps of what has expired.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
+/// Between two looks whether a full disk has room again.
+const CATCH_UP_EVERY: Duration = Duration::from_millis(250);
 /// Records forgotten in one sweep: some milliseconds, during which writes wait.
 const SWEEP_MAX: usize = 10_000;
 
@@ -54,48 +59,94 @@ pub(super) struct Written {
 
 pub(super) type Outcome = Result<Written, StoreError>;
 
-/// Writes until the last handle of the store is dropped and the queue is empty.
-pub(super) fn run(database: &Database, name: &str, queue: &Receiver<Write>) {
-    let failed = |error: redb::Error| StoreError::Failed {
-        store: name.to_owned(),
-        cause: error.to_string(),
-    };
-    let mut sweep_at = Instant::now() + SWEEP_EVERY;
-    loop {
-        let mut gathered = match queue.recv_timeout(sweep_at.duration_since(Instant::now())) {
-            Ok(first) => vec![first],
-            Err(RecvTimeoutError::Timeout) => Vec::new(),
-            Err(RecvTimeoutError::Disconnected) => return,
-        };
-        if !gathered.is_empty() {
-            gathered.extend(queue.try_iter().take(GATHERED_MAX - 1));
-            commit(database, gathered, failed);
-        }
-        if sweep_at <= Instant::now() {
-            // What cannot be swept now is swept later; it is expired either way.
-            let _ = sweep(database, unix_ms(SystemTime::now()));
-            sweep_at = Instant::now() + SWEEP_EVERY;
-        }
-    }
+/// Why nothing can be written, and since when.
+#[derive(Clone, Debug)]
+pub(super) struct Trouble {
+    pub(super) since: SystemTime,
+    pub(super) cause: String,
+    /// Whether records can still be read.
+    pub(super) reads: bool,
 }
 
-/// Makes all changes in one transaction and answers once it is synced. If it fails, none happened,
-/// and all are told so.
-fn commit(database: &Database, gathered: Vec<Write>, failed: impl Fn(redb::Error) -> StoreError) {
-    let (changes, answers): (Vec<_>, Vec<_>) =
-        gathered.into_iter().map(|write| (write.change, write.answer)).unzip();
-    match apply_all(database, changes) {
-        Ok(outcomes) => {
-            for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                let _ = answer.send(outcome); // nobody waits any more: it is written all the same
+/// The thread's own.
+pub(super) struct Writer {
+    pub(super) database: Arc<Database>,
+    pub(super) disk: Disk,
+    pub(super) name: String,
+    pub(super) trouble: Arc<Mutex<Option<Trouble>>>,
+}
+
+impl Writer {
+    /// Writes until the last handle of the store is dropped and the queue is empty.
+    pub(super) fn run(&self, queue: &Receiver<Write>) {
+        let mut sweep_at = Instant::now() + SWEEP_EVERY;
+        loop {
+            let idle = sweep_at.saturating_duration_since(Instant::now());
+            let idle = if self.disk.is_behind() { idle.min(CATCH_UP_EVERY) } else { idle };
+            let mut gathered = match queue.recv_timeout(idle) {
+                Ok(first) => vec![first],
+                Err(RecvTimeoutError::Timeout) => Vec::new(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            if !gathered.is_empty() {
+                gathered.extend(queue.try_iter().take(GATHERED_MAX - 1));
+                self.commit(gathered);
+            }
+            if self.has_room().is_ok() && sweep_at <= Instant::now() {
+                // What cannot be swept now is swept later; it is expired either way.
+                let _ = sweep(&self.database, unix_ms(SystemTime::now()));
+                sweep_at = Instant::now() + SWEEP_EVERY;
             }
         }
-        Err(error) => {
-            let error = failed(error);
-            for answer in answers {
-                let _ = answer.send(Err(error.clone()));
+    }
+
+    /// Makes all changes in one transaction and answers once it is synced. If it fails, none counts as
+    /// made, and all are told so.
+    fn commit(&self, gathered: Vec<Write>) {
+        let (changes, answers): (Vec<_>, Vec<_>) =
+            gathered.into_iter().map(|write| (write.change, write.answer)).unzip();
+        let outcomes = self.has_room().and_then(|()| {
+            let outcomes = apply_all(&self.database, changes).map_err(|error| self.broken(&error));
+            self.has_room().and(outcomes)
+        });
+        match outcomes {
+            Ok(outcomes) => {
+                for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                    let _ = answer.send(outcome); // nobody waits any more: it is written all the same
+                }
+            }
+            Err(error) => {
+                for answer in answers {
+                    let _ = answer.send(Err(error.clone()));
+                }
             }
         }
+    }
+
+    /// Whether all that was written is on the disk, after another try of what is not.
+    fn has_room(&self) -> Result<(), StoreError> {
+        if !self.disk.is_behind() {
+            return Ok(());
+        }
+        match self.disk.catch_up() {
+            Ok(()) => {
+                *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                Ok(())
+            }
+            Err(error) => Err(self.troubled(format!("its disk takes no more: {error}"), true)),
+        }
+    }
+
+    /// The database has failed for good: it has to be opened again.
+    fn broken(&self, error: &redb::Error) -> StoreError {
+        self.troubled(format!("{error}; restart the gateway when its disk works again"), false)
+    }
+
+    fn troubled(&self, cause: String, reads: bool) -> StoreError {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = trouble.as_ref().map_or_else(SystemTime::now, |trouble| trouble.since);
+        *trouble = Some(Trouble { since, cause: cause.clone(), reads });
+        StoreError::Failed { store: self.name.clone(), cause }
     }
 }
 
@@ -112,8 +163,8 @@ fn apply_all(database: &Database, changes: Vec<Change>) -> Result<Vec<Outcome>, 
         for change in changes {
             outcomes.push(match tables.apply(change) {
                 Ok(written) => Ok(written),
-                Err(Trouble::Record(error)) => Err(error),
-                Err(Trouble::File(error)) => return Err(error),
+                Err(Fault::Record(error)) => Err(error),
+                Err(Fault::File(error)) => return Err(error),
             });
         }
     }
@@ -130,25 +181,25 @@ struct Tables<'t> {
 
 /// Either one change cannot be made, and nothing of it was; or the file is at fault, and nothing of
 /// the whole transaction may be kept.
-enum Trouble {
+enum Fault {
     Record(StoreError),
     File(redb::Error),
 }
 
-impl From<redb::StorageError> for Trouble {
+impl From<redb::StorageError> for Fault {
     fn from(error: redb::StorageError) -> Self {
         Self::File(error.into())
     }
 }
 
-impl From<StoreError> for Trouble {
+impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         Self::Record(error)
     }
 }
 
 impl Tables<'_> {
-    fn apply(&mut self, change: Change) -> Result<Written, Trouble> {
+    fn apply(&mut self, change: Change) -> Result<Written, Fault> {
         match change {
             Change::Issue { id, record, first } => self.issue(id, record, first),
             Change::Keep { id, record } => {
@@ -170,12 +221,12 @@ impl Tables<'_> {
         }
     }
 
-    fn state(&self, subject: &str) -> Result<Option<PrincipalState>, Trouble> {
+    fn state(&self, subject: &str) -> Result<Option<PrincipalState>, Fault> {
         let found = self.principals.get(subject)?;
         Ok(found.map(|json| parse(json.value())).transpose()?)
     }
 
-    fn issue(&mut self, id: Uuid, mut record: TokenRecord, first: u64) -> Result<Written, Trouble> {
+    fn issue(&mut self, id: Uuid, mut record: TokenRecord, first: u64) -> Result<Written, Fault> {
         let known = self.state(&record.subject)?;
         let state = known.unwrap_or(PrincipalState { generation: first, active: true });
         record.generation = state.generation;
@@ -187,7 +238,7 @@ impl Tables<'_> {
         Ok(Written { found: true, record: Some(record) })
     }
 
-    fn keep(&mut self, id: Uuid, record: &TokenRecord) -> Result<(), Trouble> {
+    fn keep(&mut self, id: Uuid, record: &TokenRecord) -> Result<(), Fault> {
         let record_json = json(record)?; // before anything is written
         self.tokens.insert(id.as_u128(), record_json.as_slice())?;
         if let Some(at) = record_expiry_ms(record.expires_ms) {
@@ -197,7 +248,7 @@ impl Tables<'_> {
     }
 
     /// Its line among the expiries stays: the sweep finds nothing under it and drops it.
-    fn revoke(&mut self, id: Uuid) -> Result<Written, Trouble> {
+    fn revoke(&mut self, id: Uuid) -> Result<Written, Fault> {
         let found = self.tokens.remove(id.as_u128())?.is_some();
         Ok(Written { found, record: None })
     }
@@ -206,7 +257,7 @@ impl Tables<'_> {
         &mut self,
         subject: &str,
         change: impl FnOnce(PrincipalState) -> Option<PrincipalState>,
-    ) -> Result<Written, Trouble> {
+    ) -> Result<Written, Fault> {
         let Some(state) = self.state(subject)? else { return Ok(Written::default()) };
         let changed = change(state).ok_or_else(|| StoreError::bad_record("generation"))?;
         self.principals.insert(subject, json(&changed)?.as_slice())?;

@@ -4,8 +4,8 @@
 use std::{path::Path, pin::Pin, sync::Arc, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, RedisConnectionInfo, Value,
-    aio::{ConnectionLike as _, MultiplexedConnection},
+    AsyncConnectionConfig, Pipeline, ProtocolVersion, RedisConnectionInfo, Value,
+    aio::MultiplexedConnection,
 };
 use rustls::{
     ClientConfig, RootCertStore,
@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 use super::reply;
 use crate::{
     config::{RedisAddress, RedisStore},
-    store::StoreError,
+    store::{MAY_LOSE, NO_ROOM, NO_WRITES, StoreError},
 };
 
 /// Commands that may wait for the driver to write them. The crate's own 50 would let a burst of
@@ -35,7 +35,10 @@ pub(super) type Driver = Pin<Box<dyn Future<Output = ()>>>;
 pub(super) struct Facts {
     /// `Redis 7.0.15, RESP3`.
     pub(super) text: String,
-    pub(super) warnings: Vec<String>,
+    /// What is wrong although it answers, and what that means.
+    pub(super) warnings: Vec<(String, &'static str)>,
+    /// What it answers a `PING` with, if that is an error: `LOADING`, `MASTERDOWN`.
+    pub(super) complaint: Option<String>,
 }
 
 /// Everything needed to connect.
@@ -119,20 +122,24 @@ async fn tcp(host: &str, port: u16) -> Result<TcpStream, String> {
     Ok(stream)
 }
 
-/// Asks the server who it is and what would make it lose records. A server that will not say
-/// (its access list may deny `INFO`) is used without facts.
-pub(super) async fn facts(connection: &mut MultiplexedConnection) -> Result<Facts, String> {
+/// A sign of life, who the server is, and what would make it lose records or refuse them.
+pub(super) fn asking() -> Pipeline {
     let mut pipeline = Pipeline::new();
-    for section in ["server", "memory", "replication"] {
-        let mut command = Cmd::new();
-        command.arg("INFO").arg(section);
-        pipeline.add_command(command);
+    pipeline.cmd("PING");
+    for section in ["server", "memory", "replication", "persistence"] {
+        pipeline.cmd("INFO").arg(section);
     }
-    let answers = connection
-        .req_packed_commands(&pipeline, 0, 3)
-        .await
-        .map_err(|error| reply::link_error(&error))?;
-    Ok(read_facts(&answers.iter().map(text).collect::<String>()))
+    pipeline
+}
+
+/// What the answers to [`asking`] say. A server that will not tell of itself (its access list may deny
+/// `INFO`) is used without facts.
+pub(super) fn told(answers: &[Value]) -> Facts {
+    let mut facts = read_facts(&answers.iter().map(text).collect::<String>());
+    if let Some(Value::ServerError(error)) = answers.first() {
+        facts.complaint = Some(reply::words(error.code()));
+    }
+    facts
 }
 
 /// The text of an `INFO` answer; an error has none.
@@ -145,14 +152,24 @@ fn read_facts(info: &str) -> Facts {
         let value = |line: &str| line.strip_prefix(key)?.strip_prefix(':').map(str::to_owned);
         info.lines().find_map(value).map(|value| value.trim().to_owned())
     };
+    let is = |key: &str, wanted: &str| find(key).is_some_and(|value| value == wanted);
+    let number = |key: &str| find(key).and_then(|value| value.parse::<u64>().ok());
     let mut warnings = Vec::new();
     if let Some(policy) = find("maxmemory_policy").filter(|policy| policy != "noeviction") {
-        warnings.push(format!(
-            "maxmemory-policy is `{policy}`: it may drop live tokens; set `noeviction`"
+        warnings.push((
+            format!("maxmemory-policy is `{policy}`: it may drop live tokens; set `noeviction`"),
+            MAY_LOSE,
         ));
     }
-    if find("role").is_some_and(|role| role == "slave") {
-        warnings.push("it is a read-only replica: nothing can be issued or revoked".to_owned());
+    if is("role", "slave") {
+        warnings.push((reply::words("READONLY"), NO_WRITES));
+    }
+    let full = number("maxmemory").filter(|most| *most > 0).zip(number("used_memory"));
+    if full.is_some_and(|(most, used)| used >= most) && is("maxmemory_policy", "noeviction") {
+        warnings.push((reply::words("OOM"), NO_ROOM));
+    }
+    if is("aof_last_write_status", "err") {
+        warnings.push((reply::words("MISCONF"), NO_WRITES));
     }
     // Valkey calls itself by its own name and reports the Redis it is compatible with besides.
     let server = match (find("valkey_version"), find("redis_version")) {
@@ -160,7 +177,7 @@ fn read_facts(info: &str) -> Facts {
         (None, Some(version)) => format!("Redis {version}"),
         (None, None) => "a server that does not tell its version".to_owned(),
     };
-    Facts { text: format!("{server}, RESP3"), warnings }
+    Facts { text: format!("{server}, RESP3"), warnings, complaint: None }
 }
 
 /// The URL of `address` without user and password.
@@ -221,14 +238,28 @@ mod tests {
     fn facts_name_the_server_and_what_could_lose_records() {
         let facts =
             read_facts("redis_version:7.0.15\r\nmaxmemory_policy:noeviction\r\nrole:master\r\n");
-        assert_eq!(facts, Facts { text: "Redis 7.0.15, RESP3".to_owned(), warnings: vec![] });
+        assert_eq!((&*facts.text, facts.warnings), ("Redis 7.0.15, RESP3", vec![]));
 
         let facts = read_facts(
-            "redis_version:7.2.4\nvalkey_version:8.0.1\nmaxmemory_policy:allkeys-lru\nrole:slave\n",
+            "redis_version:7.2.4\nvalkey_version:8.0.1\nmaxmemory_policy:allkeys-lru\nrole:slave\n\
+             used_memory:9\nmaxmemory:8\naof_last_write_status:err\n",
         );
         assert_eq!(facts.text, "Valkey 8.0.1, RESP3");
-        assert_eq!(facts.warnings.len(), 2);
-        assert!(facts.warnings[0].contains("`allkeys-lru`"), "{facts:?}");
+        let effects: Vec<_> = facts.warnings.iter().map(|(_, effect)| *effect).collect();
+        assert_eq!(effects, [MAY_LOSE, NO_WRITES, NO_WRITES], "{facts:?}");
+        assert!(facts.warnings[0].0.contains("`allkeys-lru`"), "{facts:?}");
+
+        #[rustfmt::skip] // a table is read by column
+        let rows = [
+            ("used_memory:9\nmaxmemory:8", true),
+            ("used_memory:8\nmaxmemory:8", true),
+            ("used_memory:7\nmaxmemory:8", false),
+            ("used_memory:7\nmaxmemory:0", false),
+        ];
+        for (memory, is_full) in rows {
+            let facts = read_facts(&format!("{memory}\nmaxmemory_policy:noeviction"));
+            assert_eq!(!facts.warnings.is_empty(), is_full, "{memory}");
+        }
 
         assert_eq!(read_facts("").text, "a server that does not tell its version, RESP3");
     }

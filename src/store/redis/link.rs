@@ -17,10 +17,10 @@ use redis::{
 use tokio::{sync::Notify, task::JoinHandle, time};
 
 use super::{
-    dial::{Dialer, Driver, Facts, facts},
+    dial::{Dialer, Driver, Facts, asking, told},
     reply,
 };
-use crate::store::{Health, HealthState, LinkEvent, StoreError};
+use crate::store::{Health, HealthState, LinkEvent, StoreError, Warning};
 
 /// Late answers in a row that end a connection: one may be a hiccup, and what was written to a
 /// socket that nobody reads stays queued until it is closed.
@@ -46,7 +46,8 @@ pub(super) struct Link {
 struct Shared {
     dialer: Arc<Dialer>,
     state: RefCell<State>,
-    facts: RefCell<Facts>,
+    facts: RefCell<String>,
+    warnings: RefCell<Vec<Warning>>,
     /// Whether the first attempt to connect has ended, well or badly.
     tried: Cell<bool>,
     /// Notified when it has.
@@ -66,7 +67,7 @@ struct Live {
     late: Cell<u32>,
     /// Notified when `late` reaches its limit.
     given_up: Notify,
-    /// What the last `PING` was answered with, if that was an error: `LOADING`, `MASTERDOWN`.
+    /// Since when a `PING` is answered with an error, and which.
     complaint: RefCell<Option<(SystemTime, String)>>,
 }
 
@@ -89,7 +90,8 @@ impl Link {
         let shared = Rc::new(Shared {
             dialer,
             state: RefCell::new(State::Down { since: SystemTime::now(), cause }),
-            facts: RefCell::new(Facts::default()),
+            facts: RefCell::default(),
+            warnings: RefCell::default(),
             tried: Cell::new(false),
             first_try: Notify::new(),
         });
@@ -145,9 +147,9 @@ impl Link {
                 HealthState::Down { since: *since, cause: cause.clone() }
             }
         };
-        let facts = self.shared.facts.borrow().clone();
-        let store = self.store().to_owned();
-        Health { store, state, facts: facts.text, warnings: facts.warnings }
+        let (facts, warnings) = (self.shared.facts.borrow(), self.shared.warnings.borrow());
+        let (store, facts) = (self.store().to_owned(), facts.clone());
+        Health { store, state, facts, warnings: warnings.clone() }
     }
 }
 
@@ -195,25 +197,38 @@ impl Shared {
         }
     }
 
-    /// Asks for a sign of life now and then, for as long as the connection lasts.
+    /// Asks for a sign of life now and then, for as long as the connection lasts. What else the server
+    /// says is asked for again too: a master becomes a replica, and memory fills, under a connection
+    /// that stays.
     async fn ping(&self, live: &Live) {
-        let mut command = Cmd::new();
-        command.arg("PING");
+        let asking = asking();
         loop {
             time::sleep(PING_EVERY).await;
             let mut connection = live.connection.clone();
-            let asked = connection.req_packed_command(&command);
-            if let Ok(answer) = self.within(live, asked).await {
-                let mut complaint = live.complaint.borrow_mut();
-                *complaint = match (answer, complaint.take()) {
-                    (Value::ServerError(error), earlier) => {
-                        let since = earlier.map_or_else(SystemTime::now, |(since, _)| since);
-                        Some((since, reply::words(error.code())))
-                    }
-                    _ => None,
-                };
+            let asked = connection.req_packed_commands(&asking, 0, asking.len());
+            if let Ok(answers) = self.within(live, asked).await {
+                self.note(live, told(&answers));
             }
         }
+    }
+
+    /// Keeps what the server says now; what it said before keeps its beginning.
+    fn note(&self, live: &Live, facts: Facts) {
+        let now = SystemTime::now();
+        let mut warnings = self.warnings.borrow_mut();
+        let since = |cause: &str| {
+            let known = warnings.iter().find(|known| known.cause == cause);
+            known.map_or(now, |known| known.since)
+        };
+        let noted = facts.warnings.into_iter().map(|(cause, effect)| {
+            let since = since(&cause);
+            Warning { since, cause, effect }
+        });
+        *warnings = noted.collect();
+        let earlier = live.complaint.take();
+        *live.complaint.borrow_mut() =
+            facts.complaint.map(|cause| (earlier.map_or(now, |(since, _)| since), cause));
+        *self.facts.borrow_mut() = facts.text;
     }
 }
 
@@ -225,10 +240,11 @@ async fn keep(shared: Rc<Shared>, on_link: impl Fn(LinkEvent)) {
             Ok((live, driver, facts)) => {
                 let live = Rc::new(live);
                 let made = Instant::now();
-                *shared.facts.borrow_mut() = facts.clone();
+                let text = facts.text.clone();
+                shared.note(&live, facts);
                 *shared.state.borrow_mut() = State::Up(Rc::clone(&live));
                 shared.tried();
-                on_link(LinkEvent::Up { facts: facts.text });
+                on_link(LinkEvent::Up { facts: text });
                 let cause = watch(&shared, &live, driver).await;
                 if made.elapsed() >= GOOD_LIFE {
                     pause = REDIAL_FIRST;
@@ -273,9 +289,10 @@ async fn dial(shared: &Shared) -> Result<(Live, Driver, Facts), String> {
     let late = |_| format!("no answer within {limit:?}");
     let (mut connection, mut driver) =
         time::timeout(limit, shared.dialer.dial()).await.map_err(late)??;
-    let asked = time::timeout(limit, facts(&mut connection));
-    let facts = tokio::select! {
-        facts = asked => facts.map_err(late)??,
+    let asking = asking();
+    let asked = time::timeout(limit, connection.req_packed_commands(&asking, 0, asking.len()));
+    let answers = tokio::select! {
+        answers = asked => answers.map_err(late)?.map_err(|error| reply::link_error(&error))?,
         () = &mut driver => return Err("it closed the connection".to_owned()),
     };
     let live = Live {
@@ -284,7 +301,7 @@ async fn dial(shared: &Shared) -> Result<(Live, Driver, Facts), String> {
         given_up: Notify::new(),
         complaint: RefCell::new(None),
     };
-    Ok((live, driver, facts))
+    Ok((live, driver, told(&answers)))
 }
 
 /// Drives the connection until it ends; why it did.

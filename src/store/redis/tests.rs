@@ -75,7 +75,7 @@ fn the_link_tells_what_it_found() {
         let health = store.health();
         assert_eq!(health.store, format!("redis://127.0.0.1:{}/0", redis.port));
         assert!(health.facts.ends_with(", RESP3"), "{health:?}");
-        assert!(health.warnings[0].contains("`allkeys-lru`"), "{health:?}");
+        assert!(health.warnings[0].cause.contains("`allkeys-lru`"), "{health:?}");
         assert_eq!(*events.borrow(), [LinkEvent::Up { facts: health.facts }]);
     });
 }
@@ -239,7 +239,7 @@ fn a_replica_reads_and_refuses_to_write() {
         let error = store.revoke_all("ann").await.unwrap_err();
         assert!(matches!(error, StoreError::Failed { .. }), "{error}");
         assert!(store.set_active("ann", true).await.is_err());
-        assert!(store.health().warnings[0].contains("replica"));
+        assert!(store.health().warnings[0].cause.contains("replica"));
     });
 }
 
