@@ -39,7 +39,7 @@ bench: bench-packages ## CPU per request beside nginx and a bare hyper passthrou
 	$(CARGO) bench --bench gateway
 
 packages:
-	@./deploy/install-packages redis-server curl nodejs npm python3 python3-venv
+	@./deploy/install-packages redis-server faketime curl nodejs npm python3 python3-venv
 
 bench-packages:
 	@./deploy/install-packages redis-server nginx wrk

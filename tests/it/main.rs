@@ -18,6 +18,7 @@ mod exhaustion;
 mod explain;
 mod faults;
 mod gauntlet;
+mod faulty;
 mod hostile;
 mod http2;
 mod layers;

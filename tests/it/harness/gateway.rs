@@ -10,10 +10,11 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use rustix::{
-    process::{Pid, Signal, kill_process},
+    process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit},
     pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt},
 };
 use serde_json::Value;
@@ -42,14 +43,18 @@ pub(crate) struct Setup {
     /// Keys above the first table, as TOML values.
     top: Vec<(String, String)>,
     tables: String,
+    /// Variables of the process's environment.
+    variables: Variables,
 }
+
+type Variables = Vec<(&'static str, OsString)>;
 
 impl Setup {
     /// Two workers and the embedded file, before `backend`.
     pub(crate) fn new(backend: &str) -> Self {
-        let setup =
-            Self { folder: TempDir::new().unwrap(), top: Vec::new(), tables: String::new() };
-        setup
+        let folder = TempDir::new().unwrap();
+        let (top, tables, variables) = (Vec::new(), String::new(), Variables::new());
+        Self { folder, top, tables, variables }
             .key("listen", r#""127.0.0.1:0""#)
             .key("health", r#""127.0.0.1:0""#)
             .key("backend", &format!("{backend:?}"))
@@ -67,6 +72,12 @@ impl Setup {
 
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.top.retain(|(known, _)| known != name);
+        self
+    }
+
+    /// Sets a variable of the process's environment.
+    pub(crate) fn variable(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.variables.push((name, value.into()));
         self
     }
 
@@ -127,7 +138,7 @@ password     = "{PASSWORD}"
         } else {
             HashMap::new()
         };
-        Gateway::run(self.folder, config, tokens, output)
+        Gateway::run(self.folder, config, tokens, output, self.variables)
     }
 }
 
@@ -146,6 +157,7 @@ pub(crate) struct Gateway {
     pub(crate) err: Log,
     tokens: HashMap<&'static str, Token>,
     folder: TempDir,
+    variables: Variables,
 }
 
 impl Gateway {
@@ -154,8 +166,9 @@ impl Gateway {
         config: PathBuf,
         tokens: HashMap<&'static str, Token>,
         output: Output,
+        variables: Variables,
     ) -> Self {
-        let (child, out, err) = spawn(&config, output);
+        let (child, out, err) = spawn(&config, output, &variables);
         let mut gateway = Self {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -165,6 +178,7 @@ impl Gateway {
             err,
             tokens,
             folder,
+            variables,
         };
         gateway.learn_addresses();
         gateway
@@ -172,7 +186,7 @@ impl Gateway {
 
     /// Serves a file that somebody else has written into `folder`.
     pub(crate) fn serve(folder: TempDir, config: PathBuf) -> Self {
-        Self::run(folder, config, HashMap::new(), pipe())
+        Self::run(folder, config, HashMap::new(), pipe(), Variables::new())
     }
 
     /// Reads the start's `listening` event: ports were chosen by the kernel.
@@ -191,7 +205,7 @@ impl Gateway {
 
     /// Starts again on the same configuration, after the process has ended.
     pub(crate) fn start_again(&mut self) {
-        (self.child, self.out, self.err) = spawn(&self.config, pipe());
+        (self.child, self.out, self.err) = spawn(&self.config, pipe(), &self.variables);
         self.learn_addresses();
     }
 
@@ -239,6 +253,31 @@ impl Gateway {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).unwrap();
+    }
+
+    /// Sets the soft limit of a resource of the process: `None` is as much as it may have.
+    pub(crate) fn limit(&self, resource: Resource, current: Option<u64>) {
+        let pid = Some(Pid::from_child(&self.child));
+        let most = prlimit(pid, resource, Rlimit { current, maximum: None })
+            .map_or_else(|_| getrlimit(resource).maximum, |_| None);
+        if most.is_some() {
+            // Without the right to raise the hard limit it stays what it is.
+            let current = current.or(most);
+            prlimit(pid, resource, Rlimit { current, maximum: most }).unwrap();
+        }
+    }
+
+    /// Open descriptors of the process.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// Time of a processor that the process has used.
+    pub(crate) fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        Duration::from_millis(1000 * ticks / rustix::param::clock_ticks_per_second())
     }
 
     /// Memory that the process holds, in KiB.
@@ -316,9 +355,10 @@ fn terminal() -> Output {
     (read, written)
 }
 
-fn spawn(config: &Path, (read, written): Output) -> (Child, Log, Log) {
+fn spawn(config: &Path, (read, written): Output, variables: &Variables) -> (Child, Log, Log) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
         .args(arguments(config))
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(written)
         .stderr(Stdio::piped())

@@ -20,6 +20,8 @@ pub(crate) struct Redis {
     port: u16,
     folder: TempDir,
     password: Option<String>,
+    /// More words of its command line.
+    words: Vec<&'static str>,
 }
 
 impl Redis {
@@ -29,12 +31,21 @@ impl Redis {
 
     /// One that wants a password.
     pub(crate) fn start_with(password: Option<&str>) -> Self {
+        Self::start_as(password, &[])
+    }
+
+    /// One that has every write on the disk before it acknowledges it.
+    pub(crate) fn durable() -> Self {
+        Self::start_as(None, &["--appendonly", "yes", "--appendfsync", "always"])
+    }
+
+    fn start_as(password: Option<&str>, words: &[&'static str]) -> Self {
         let (folder, password) = (TempDir::new().unwrap(), password.map(str::to_owned));
         let (port, child) = until("a Redis on a free port", || {
             let port = free_port();
-            launch(port, folder.path(), password.as_deref()).map(|child| (port, child))
+            launch(port, folder.path(), password.as_deref(), words).map(|child| (port, child))
         });
-        Self { child, port, folder, password }
+        Self { child, port, folder, password, words: words.to_vec() }
     }
 
     /// `127.0.0.1:PORT`.
@@ -97,11 +108,22 @@ impl Redis {
         self.child.wait().unwrap();
     }
 
-    /// Starts again on the same port, empty, after [`kill`](Self::kill).
+    /// Starts again on the same port after [`kill`](Self::kill); empty, unless it kept something.
     pub(crate) fn restart(&mut self) {
+        self.restart_as(&[]);
+    }
+
+    /// The same, with more words on its command line.
+    pub(crate) fn restart_as(&mut self, more: &[&'static str]) {
         let (port, folder) = (self.port, self.folder.path());
-        let password = self.password.as_deref();
-        self.child = until("Redis to come back", || launch(port, folder, password));
+        let (password, words) = (self.password.as_deref(), [&self.words, more].concat());
+        self.child = until("Redis to come back", || launch(port, folder, password, &words));
+    }
+
+    /// Commands on one connection.
+    pub(crate) fn commands(&self, commands: &[&[&str]]) {
+        let commands: Vec<_> = commands.iter().map(|words| words.to_vec()).collect();
+        call(self.port, &commands).unwrap_or_else(|| panic!("Redis has gone at {commands:?}"));
     }
 
     /// Holds it, so that it answers nothing and refuses nothing.
@@ -127,13 +149,19 @@ pub(crate) fn token_key(token: &Token) -> String {
 }
 
 /// Starts a server and waits until it answers; `None` when it ended instead: the port was taken.
-fn launch(port: u16, folder: &Path, password: Option<&str>) -> Option<Child> {
+fn launch(
+    port: u16,
+    folder: &Path,
+    password: Option<&str>,
+    words: &[&'static str],
+) -> Option<Child> {
     let mut command = Command::new("redis-server");
     command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", ""]);
     command.args(["--appendonly", "no", "--daemonize", "no"]).arg("--dir").arg(folder);
     if let Some(password) = password {
         command.args(["--requirepass", password]);
     }
+    command.args(words);
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect(
             "these tests need `redis-server`: `make test` or `apt-get install redis-server`",
