@@ -4,8 +4,10 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 DEMO_ARGS ?=
+MINUTES ?= 60
+SEED ?= 1
 
-.PHONY: help demo build test gauntlet gauntlet-servers lint doc bench golden packages bench-packages clean
+.PHONY: help demo build test gauntlet gauntlet-servers soak lint doc bench golden packages bench-packages clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 18
@@ -38,11 +40,17 @@ golden:          ## rewrite the golden files (then read the diff)
 bench: bench-packages ## CPU per request beside nginx and a bare hyper passthrough
 	$(CARGO) bench --bench gateway
 
+soak: soak-packages ## half load while everything fails in turn: `make soak MINUTES=60 SEED=1`
+	$(CARGO) test --release --quiet --test soak -- --minutes $(MINUTES) --seed $(SEED)
+
 packages:
 	@./deploy/install-packages redis-server faketime curl nodejs npm python3 python3-venv
 
 bench-packages:
 	@./deploy/install-packages redis-server nginx wrk
+
+soak-packages:
+	@./deploy/install-packages redis-server
 
 clean:           ## remove what was built
 	$(CARGO) clean

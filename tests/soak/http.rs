@@ -1,0 +1,117 @@
+//! The smallest HTTP/1.1 client that can tell a whole answer from a cut one.
+
+use std::{
+    io::{self, BufRead as _, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    os::unix::net::UnixStream,
+    path::Path,
+    time::Duration,
+};
+
+/// Longer than any answer may take: whoever waits so long is counted.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An answer, whole.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// `details` of `Proxy-Status`: the gateway's own refusals have it.
+    pub(crate) reason: Option<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Why there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// Nobody listened.
+    Refused,
+    /// The connection ended before the answer did.
+    Cut,
+    /// The same, after a part of a good answer.
+    CutInside,
+    /// Nothing for [`PATIENCE`].
+    TimedOut,
+}
+
+pub(crate) struct Connection<S> {
+    stream: BufReader<S>,
+}
+
+impl Connection<TcpStream> {
+    pub(crate) fn tcp(address: SocketAddr) -> Result<Self, Lost> {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(|_| Lost::Refused)?;
+        stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(PATIENCE))).unwrap();
+        Ok(Self { stream: BufReader::new(stream) })
+    }
+}
+
+impl Connection<UnixStream> {
+    pub(crate) fn unix(path: &Path) -> Result<Self, Lost> {
+        let stream = UnixStream::connect(path).map_err(|_| Lost::Refused)?;
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Ok(Self { stream: BufReader::new(stream) })
+    }
+}
+
+impl<S: Read + Write> Connection<S> {
+    /// One request and its answer. After a loss the connection is of no more use.
+    pub(crate) fn ask(
+        &mut self,
+        method: &str,
+        target: &str,
+        token: Option<&str>,
+        body: &str,
+    ) -> Result<Answer, Lost> {
+        let mut text = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n");
+        if let Some(token) = token {
+            text.push_str(&format!("Authorization: Bearer {token}\r\n"));
+        }
+        if !body.is_empty() {
+            text.push_str(&format!(
+                "Content-Type: application/json\r\nContent-Length: {}\r\n",
+                body.len()
+            ));
+        }
+        text.push_str("\r\n");
+        text.push_str(body);
+        // What was refused early may be there to read although not all could be sent.
+        let _ = self.stream.get_mut().write_all(text.as_bytes());
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Result<Answer, Lost> {
+        let line = self.line()?;
+        let status = line.split(' ').nth(1).and_then(|word| word.parse().ok()).ok_or(Lost::Cut)?;
+        let (mut length, mut reason) = (0, None);
+        loop {
+            let line = self.line()?;
+            let Some((name, value)) = line.split_once(':') else { break };
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.trim().parse().map_err(|_| Lost::Cut)?;
+            } else if name.eq_ignore_ascii_case("proxy-status") {
+                reason = value.split('"').nth(1).map(str::to_owned);
+            }
+        }
+        let mut body = vec![0; length];
+        match self.stream.read_exact(&mut body) {
+            Ok(()) => Ok(Answer { status, reason, body }),
+            Err(error) if lost(&error) == Lost::TimedOut => Err(Lost::TimedOut),
+            Err(_) if status == 200 => Err(Lost::CutInside),
+            Err(_) => Err(Lost::Cut),
+        }
+    }
+
+    /// A line without its end; empty after the last field.
+    fn line(&mut self) -> Result<String, Lost> {
+        let mut line = String::new();
+        match self.stream.read_line(&mut line) {
+            Ok(0) => Err(Lost::Cut),
+            Ok(_) => Ok(line.trim_end().to_owned()),
+            Err(error) => Err(lost(&error)),
+        }
+    }
+}
+
+fn lost(error: &io::Error) -> Lost {
+    let late = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
+    if late { Lost::TimedOut } else { Lost::Cut }
+}
