@@ -10,7 +10,7 @@ use crate::{
     store::{HealthState, Store},
     telemetry::log::{Level, event},
     tick,
-    upstream::Upstream,
+    upstream::{Upstream, UpstreamError},
 };
 
 /// Longest wait for the store's first connection before the banner says what is known.
@@ -66,11 +66,7 @@ fn addresses(app: &App) -> String {
 }
 
 fn servers(backend: &Backend) -> String {
-    let servers = backend.servers.iter().map(|server| match server {
-        Server::Tcp { host, port } if host.contains(':') => format!("http://[{host}]:{port}"),
-        Server::Tcp { host, port } => format!("http://{host}:{port}"),
-        Server::Unix(path) => format!("unix:{}", path.display()),
-    });
+    let servers = backend.servers.iter().map(Server::to_string);
     servers.collect::<Vec<_>>().join(", ")
 }
 
@@ -78,6 +74,8 @@ async fn reachable(backend: &Backend) -> String {
     let started = std::time::Instant::now();
     match Upstream::new(backend.clone(), 1).probe().await {
         Ok(()) => format!("reachable in {:.1} ms", started.elapsed().as_secs_f64() * 1e3),
+        // Why is not in its text, which clients get to see.
+        Err(UpstreamError::Tls(why)) => format!("not reachable yet: TLS: {why}"),
         Err(error) => format!("not reachable yet: {error}"),
     }
 }

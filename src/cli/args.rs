@@ -92,7 +92,7 @@ Examples:
   tollgate init --backend http://127.0.0.1:9000
   tollgate init --backend unix:/run/app.sock --file shop.toml")]
 pub(super) struct InitArgs {
-    /// The API to protect: http://host:port or unix:/path
+    /// The API to protect: http://host:port, https://host:port or unix:/path
     #[arg(long, value_name = "URL")]
     pub(super) backend: String,
     /// The file to write

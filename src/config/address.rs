@@ -32,16 +32,22 @@ pub(super) fn listen(text: &str, folder: &Path) -> Result<Address, String> {
     })
 }
 
-/// `http://host:port` or `unix:/path`.
-pub(super) fn server(text: &str, folder: &Path) -> Result<Server, String> {
+/// `http://host:port`, `https://host:port` or `unix:/path`; `over_tls` makes what the second one means.
+pub(super) fn server(
+    text: &str,
+    folder: &Path,
+    over_tls: impl FnOnce(String, u16) -> Result<Server, String>,
+) -> Result<Server, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         return Ok(Server::Unix(socket_path(path, folder)?));
     }
-    if text.starts_with("https://") {
-        return Err("TLS to the backend is not built into this version: use `http://`".to_owned());
-    }
-    let Some(authority) = text.strip_prefix("http://") else {
-        return Err("expected `http://host:port` or `unix:/path`".to_owned());
+    let (authority, secret) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
+        (Some(authority), _) => (authority, false),
+        (None, Some(authority)) => (authority, true),
+        (None, None) => {
+            let expected = "expected `http://host:port`, `https://host:port` or `unix:/path`";
+            return Err(expected.to_owned());
+        }
     };
     if authority.contains('@') {
         return Err("a name or password has no place here".to_owned());
@@ -50,8 +56,8 @@ pub(super) fn server(text: &str, folder: &Path) -> Result<Server, String> {
     if authority.contains(['/', '?', '#']) {
         return Err("only a host and a port: paths are forwarded as they come".to_owned());
     }
-    let (host, port) = host_and_port(authority, 80)?;
-    Ok(Server::Tcp { host, port })
+    let (host, port) = host_and_port(authority, if secret { 443 } else { 80 })?;
+    if secret { over_tls(host, port) } else { Ok(Server::Tcp { host, port }) }
 }
 
 /// A host without the brackets of an IPv6 address, and a port.
@@ -193,7 +199,11 @@ mod tests {
             ("http://[::1]:9000",      tcp("::1", 9000)),
             ("http://[::1]",           tcp("::1", 80)),
             ("unix:/run/app.sock",     Some(Server::Unix("/run/app.sock".into()))),
-            ("https://app:443",        None),
+            ("https://app:8443",       tcp("tls app", 8443)),
+            ("https://[::1]/",         tcp("tls ::1", 443)),
+            ("https://",               None),
+            ("https://u:p@app",        None),
+            ("https://app/base",       None),
             ("http://u:p@app:9000",    None),
             ("http://app:9000/base",   None),
             ("http://app:0",           None),
@@ -205,7 +215,9 @@ mod tests {
             ("http://a b",             None),
             ("app:9000",               None),
         ] {
-            assert_eq!(server(text, folder()).ok(), expected, "{text}");
+            // A mark in place of settings.
+            let over_tls = |host, port| Ok(Server::Tcp { host: format!("tls {host}"), port });
+            assert_eq!(server(text, folder(), over_tls).ok(), expected, "{text}");
         }
     }
 

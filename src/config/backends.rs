@@ -3,9 +3,10 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
-    Backend, HostField, Server, address, defaults,
+    Backend, HostField, Http, Server, address, defaults,
     reader::{Table, Text, Value},
     report::Mistake,
+    tls,
 };
 use crate::request::path::{CanonicalPath, PathPolicy};
 
@@ -75,14 +76,13 @@ fn read_default(value: &Value, list: &mut Vec<(Option<Text>, Backend)>, faulty: 
             Some(index) => list[..=index].rotate_right(1),
             None if faulty => (),
             None => {
-                let hint =
-                    "expected `http://host:port`, `unix:/path`, or a NAME of `[backends.NAME]`";
+                let hint = "expected `http://host:port`, `https://…`, `unix:/path`, or a NAME of `[backends.NAME]`";
                 value.bad(format!("{} is no backend", name.quoted()), hint);
             }
         }
         return;
     }
-    if let Some(servers) = read_servers(value, &texts) {
+    if let Some(servers) = read_servers(value, &texts, None, defaults::HTTP) {
         list.insert(0, (None, with_defaults(DEFAULT_NAME, servers)));
     }
 }
@@ -98,6 +98,7 @@ fn with_defaults(name: &str, servers: Vec<Server>) -> Backend {
         idle_timeout: defaults::BODY_SILENCE_TIMEOUT,
         pool_max: defaults::POOL_MAX,
         pool_idle: defaults::POOL_IDLE,
+        http: defaults::HTTP,
     }
 }
 
@@ -114,9 +115,13 @@ fn check_name(table: &Table, key: &Text) {
 
 fn read_one(name: &str, table: Table, paths: &PathPolicy) -> Option<Backend> {
     let url = table.need("url", "add `url = \"http://host:port\"`");
+    let tls = table.get("tls");
+    let http =
+        table.get("http").and_then(|http| http.choice(&[("1.1", Http::One), ("2", Http::Two)]));
+    let http = http.unwrap_or(defaults::HTTP);
     let servers = url.and_then(|url| {
         let texts = url.texts()?;
-        read_servers(&url, &texts)
+        read_servers(&url, &texts, tls.as_ref(), http)
     });
     let strip = table.get("strip").and_then(|strip| read_strip(&strip, paths));
     let host = table.get("host").and_then(|host| {
@@ -141,15 +146,36 @@ fn read_one(name: &str, table: Table, paths: &PathPolicy) -> Option<Backend> {
         idle_timeout: idle.unwrap_or(base.idle_timeout),
         pool_max: max.and_then(|max| usize::try_from(max).ok()).unwrap_or(base.pool_max),
         pool_idle: pool_idle.unwrap_or(base.pool_idle),
+        http,
         ..base
     })
 }
 
-fn read_servers(value: &Value, texts: &[Text]) -> Option<Vec<Server>> {
+fn read_servers(
+    value: &Value,
+    texts: &[Text],
+    settings: Option<&Value>,
+    http: Http,
+) -> Option<Vec<Server>> {
+    let is_secret = |text: &Text| text.text.starts_with("https://");
+    let tls = match settings {
+        _ if texts.iter().any(is_secret) => Some(tls::read(settings, value, http)?),
+        Some(settings) => {
+            settings.bad(format!("`{}` is for `https://` only", settings.path), "remove it");
+            return None;
+        }
+        None => None,
+    };
+    let over_tls = |host: String, port| {
+        let (tls, name) = tls.clone().ok_or("there are no settings for TLS")?;
+        let name = name.or_else(|| tls::server_name(&host));
+        let name = name.ok_or("no certificate can hold this name: set `server-name`")?;
+        Ok(Server::Tls { host, port, name, tls })
+    };
     let mut servers = Vec::new();
     let mut faulty = false;
     for text in texts {
-        match address::server(&text.text, &value.cx.folder) {
+        match address::server(&text.text, &value.cx.folder, over_tls) {
             Ok(server) if servers.contains(&server) => {
                 text.bad(value.cx, "the same server twice", "remove one");
                 faulty = true;

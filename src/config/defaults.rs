@@ -7,7 +7,7 @@ use crate::{
     request::path::{Case, EmptySegments, EncodedSlash, Punctuation},
 };
 
-use super::{AccessLog, HostField, Management};
+use super::{AccessLog, HostField, Http, Management};
 
 /// Loopback: a gateway opens no port to others that nobody asked for.
 pub(super) const LISTEN: &str = "127.0.0.1:8080";
@@ -85,6 +85,9 @@ pub(super) const POOL_MAX: usize = 256;
 /// Below the 5 s after which common application servers close an idle connection: we must close first,
 /// or a request meets the closing.
 pub(super) const POOL_IDLE: Duration = Duration::from_secs(4);
+
+/// What every server speaks; whoever serves gRPC says so.
+pub(super) const HTTP: Http = Http::One;
 
 /// Two common cookies of 4 KiB, a large token and twenty ordinary fields fit several times.
 pub(super) const HEAD_BYTES: usize = 32 * 1024;

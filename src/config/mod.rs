@@ -25,11 +25,13 @@ mod reader;
 mod report;
 mod rules;
 mod sections;
+mod servers;
 mod source;
 mod store;
 pub(crate) mod tenants;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod tokens;
 mod usergrid;
 mod values;
@@ -43,11 +45,13 @@ use std::{
 
 pub(crate) use quantity::{duration, show_duration};
 pub use report::Report;
+pub use servers::{Backend, HostField, Http, Server};
+pub use tls::Tls;
 pub use usergrid::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 pub use values::{
-    AccessLog, Address, Backend, Bootstrap, Cors, ExpiresAt, FieldAt, Foreign, ForeignRecord,
-    HostField, IdentityField, KeyPiece, Limits, LineForm, ListAt, Listen, Management, Manner,
-    Network, Piece, RedisAddress, RedisStore, Server, Store, TimeUnit, Tokens, Usergrid,
+    AccessLog, Address, Bootstrap, Cors, ExpiresAt, FieldAt, Foreign, ForeignRecord, IdentityField,
+    KeyPiece, Limits, LineForm, ListAt, Listen, Management, Manner, Network, Piece, RedisAddress,
+    RedisStore, Store, TimeUnit, Tokens, Usergrid,
 };
 
 use crate::{

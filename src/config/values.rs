@@ -43,52 +43,6 @@ pub struct Manner {
     pub proxy_protocol: bool,
 }
 
-/// One backend.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Backend {
-    /// `backend`, or the NAME of `[backends.NAME]`.
-    pub name: String,
-    /// One or more servers, asked in turn.
-    pub servers: Vec<Server>,
-    /// Leading segments cut from what is sent, canonical.
-    pub strip: Option<String>,
-    /// Which Host its servers receive.
-    pub host: HostField,
-    /// Longest wait for a connection.
-    pub connect_timeout: Duration,
-    /// Longest wait for the head of an answer.
-    pub first_byte_timeout: Duration,
-    /// Longest silence inside a body.
-    pub idle_timeout: Duration,
-    /// Most open connections per process; further requests wait within the connect timeout, then 503.
-    pub pool_max: usize,
-    /// How long an unused connection is kept.
-    pub pool_idle: Duration,
-}
-
-/// A server of a backend: plain TCP (a name is resolved when connecting) or a unix socket.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Server {
-    /// A host by name or address, an IPv6 address without brackets.
-    Tcp {
-        /// In lower case.
-        host: String,
-        /// Never 0.
-        port: u16,
-    },
-    /// A socket file.
-    Unix(PathBuf),
-}
-
-/// Which Host the backend receives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HostField {
-    /// The one the client asked for.
-    Client,
-    /// The one in the backend's URL.
-    Backend,
-}
-
 /// `store = …`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Store {

@@ -68,10 +68,7 @@ pub(super) fn veil(forwarded: &mut Forwarded, config: &Config) {
 }
 
 fn servers(backend: &Backend) -> String {
-    let servers = backend.servers.iter().map(|server| match server {
-        Server::Tcp { host, port } => format!("http://{host}:{port}"),
-        Server::Unix(path) => format!("unix:{}", path.display()),
-    });
+    let servers = backend.servers.iter().map(Server::to_string);
     servers.collect::<Vec<_>>().join(", ")
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use super::{Gate, Peer, State};
+use super::{Gate, Peer, Refusal, State};
 use crate::{
     auth::{hot::Caller, resolve::Level},
     config::LineForm,
@@ -21,6 +21,9 @@ use crate::{
     },
     upstream::Progress,
 };
+
+/// Longer than anybody waits.
+const FAR: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// What is known of a request so far.
 pub struct AccessRecord {
@@ -46,6 +49,8 @@ pub struct AccessRecord {
     decision: Decision,
     reason: &'static str,
     waived: Option<Denial>,
+    /// What the operator may know of a failure, and the client may not.
+    error: Option<Box<str>>,
     complete: bool,
 }
 
@@ -81,6 +86,7 @@ impl AccessRecord {
             decision: Decision::Error,
             reason: "client_gone",
             waived: None,
+            error: None,
             complete: false,
         })
     }
@@ -137,6 +143,10 @@ impl AccessRecord {
         self.backend = took;
     }
 
+    pub(super) fn failed(&mut self, why: &dyn std::fmt::Display) {
+        self.error = Some(why.to_string().into());
+    }
+
     /// The head of an answer has been chosen.
     pub(super) fn answered(
         &mut self,
@@ -157,6 +167,19 @@ impl AccessRecord {
     /// The answer has gone out whole.
     pub fn complete(&mut self) {
         self.complete = true;
+    }
+
+    /// The call's time was over, and the client was told.
+    pub(super) fn late(&mut self) {
+        self.decision = Decision::Error;
+        self.reason = Refusal::Deadline.reason();
+        self.complete = true;
+    }
+
+    /// When a call that may take `limit` has to be over.
+    pub(super) fn deadline(&self, limit: Duration) -> Instant {
+        // Too far away to be one.
+        self.started.checked_add(limit).unwrap_or(self.started + FAR)
     }
 
     /// The backend's body ended early, and the client saw the cut.
@@ -228,6 +251,9 @@ impl AccessRecord {
         if let Some(denial) = self.waived {
             text(out, "would_deny", Some(denial.reason()));
         }
+        if let Some(error) = &self.error {
+            text(out, "error", Some(error));
+        }
         out.push(b'}');
     }
 
@@ -258,6 +284,9 @@ impl AccessRecord {
         }
         if let Some(denial) = self.waived {
             let _ = write!(out, "  audit: would be {}", denial.reason());
+        }
+        if let Some(error) = &self.error {
+            let _ = write!(out, "  {}", printable(error));
         }
     }
 }

@@ -1,10 +1,14 @@
 //! The backend's answer on its way to the client: what concerned our hop is removed, what a shared
 //! cache must know is said.
 
+use std::time::Instant;
+
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
     header::{CACHE_CONTROL, CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, VARY},
 };
+
+use http_body::Body as _;
 
 use super::{body::Body, trailers::Trailers};
 use crate::upstream::{ResponseBody, UpstreamError};
@@ -29,6 +33,8 @@ pub(super) struct Fit {
     pub(super) personal: bool,
     /// The client said `TE: trailers`.
     pub(super) trailers: bool,
+    /// When the call, if it is one, has to be over.
+    pub(super) due: Option<Instant>,
 }
 
 /// The answer as the client gets it.
@@ -51,7 +57,11 @@ pub(super) fn pass_on(
     if fit.personal {
         keep_private(&mut head.headers);
     }
-    Ok(Response::from_parts(head, Body::upstream(body, trailers)))
+    let body = match fit.due.filter(|_| !body.is_end_stream()) {
+        Some(due) => Body::timed(body, trailers, due),
+        None => Body::upstream(body, trailers),
+    };
+    Ok(Response::from_parts(head, body))
 }
 
 /// Removes the fields of our hop, and returns the names that `Connection` claimed for it.

@@ -5,12 +5,13 @@ use std::{
     pin::Pin,
     rc::Weak,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::{access::AccessRecord, trailers::Trailers};
+use super::{access::AccessRecord, grpc::Timed, trailers::Trailers};
 use crate::upstream::{Progress, ResponseBody, ResponseCut};
 
 /// What we answer with.
@@ -22,6 +23,8 @@ pub struct Body {
 enum Content {
     Text(Option<Bytes>),
     Upstream(ResponseBody, Trailers),
+    /// The same with a deadline; boxed, for it is seldom.
+    Timed(Box<Timed>),
 }
 
 impl Body {
@@ -41,7 +44,7 @@ impl Body {
     pub(super) fn without_text(&mut self) -> Option<usize> {
         match &mut self.content {
             Content::Text(text) => text.take().map(|text| text.len()),
-            Content::Upstream(..) => None,
+            Content::Upstream(..) | Content::Timed(_) => None,
         }
     }
 
@@ -49,6 +52,12 @@ impl Body {
     #[must_use]
     pub(super) fn upstream(body: ResponseBody, trailers: Trailers) -> Self {
         Self { content: Content::Upstream(body, trailers), record: None }
+    }
+
+    /// The same, for a call that has to be over by `due`.
+    #[must_use]
+    pub(super) fn timed(body: ResponseBody, trailers: Trailers, due: Instant) -> Self {
+        Self { content: Content::Timed(Timed::new(body, trailers, due)), record: None }
     }
 
     /// The request's body, which may still be on its way when the answer has gone; dead when it is not.
@@ -79,11 +88,13 @@ impl HttpBody for Body {
             Content::Upstream(body, trailers) => {
                 Pin::new(body).poll_frame(cx).map(|polled| passed(polled, trailers))
             }
+            Content::Timed(timed) => timed.poll_frame(cx),
         };
         if let Some(record) = &mut this.record
             && let Poll::Ready(frame) = &polled
         {
             match frame {
+                Some(_) if this.content.is_over_time() => record.late(),
                 Some(Ok(frame)) => {
                     record.sent(frame.data_ref().map_or(0, Bytes::len));
                     if frame.is_trailers() || this.content.is_end_stream() {
@@ -107,6 +118,8 @@ impl HttpBody for Body {
                 SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
             }
             Content::Upstream(body, _) => body.size_hint(),
+            // Whatever its length was to be, it may end before.
+            Content::Timed(_) => SizeHint::default(),
         }
     }
 }
@@ -114,7 +127,7 @@ impl HttpBody for Body {
 type Polled = Option<Result<Frame<Bytes>, ResponseCut>>;
 
 /// A frame as it goes on. Trailers of which none passes are the end, as none at all would be.
-fn passed(polled: Polled, trailers: &Trailers) -> Polled {
+pub(super) fn passed(polled: Polled, trailers: &Trailers) -> Polled {
     match polled {
         Some(Ok(frame)) if frame.is_trailers() => {
             let fields = frame.into_trailers().ok()?;
@@ -129,7 +142,12 @@ impl Content {
         match self {
             Self::Text(text) => text.is_none(),
             Self::Upstream(body, _) => body.is_end_stream(),
+            Self::Timed(timed) => timed.is_end_stream(),
         }
+    }
+
+    fn is_over_time(&self) -> bool {
+        matches!(self, Self::Timed(timed) if timed.is_over())
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn fault(refusal: &Refusal) -> Fault {
         },
         Refusal::TooManyUnknown => told("too_many_requests", class::SECURITY),
         Refusal::IdentityTooLarge => told("bad_gateway", class::MANAGEMENT),
-        Refusal::Upstream(_) => {
+        Refusal::Upstream(_) | Refusal::Deadline => {
             let code = match refusal.status() {
                 StatusCode::GATEWAY_TIMEOUT => "gateway_timeout",
                 StatusCode::BAD_GATEWAY => "bad_gateway",

@@ -9,6 +9,7 @@ mod answer;
 mod body;
 mod collect;
 mod cors;
+mod grpc;
 mod guess;
 mod id;
 mod manners;
@@ -56,14 +57,14 @@ use crate::{
     auth::{credential::Credential, hot::Caller, resolve::Unresolved},
     directory::UserRef,
     policy::{self, Match, Presented, Requirement, Tenant},
-    request::{Canonical, Framing},
+    request::{Canonical, Framing, grpc::is_call},
     telemetry::{
         instant::unix_ms,
         log::{Level, event},
         metrics::Decision,
     },
     tick,
-    upstream::RequestBody,
+    upstream::{RequestBody, UpstreamError},
     usergrid::road,
 };
 
@@ -87,6 +88,7 @@ pub async fn handle(
     let origin = cors.and_then(|_| parts.headers.get(ORIGIN).cloned());
     let callback = state.callback(parts.uri.query());
     let is_head = parts.method == Method::HEAD;
+    let is_call = is_call(&parts.method, parts.version, &parts.headers);
 
     let mut response = match serve(&gate, &state, &peer, parts, body, preflight, &mut record).await
     {
@@ -101,10 +103,11 @@ pub async fn handle(
             record.answered(refusal.status(), decision, refusal.reason());
             // Whoever sent what could be read in two ways may have more of it in the pipe.
             closes |= matches!(refusal, Refusal::BadRequest(_));
-            match &state.office {
+            let told = match &state.office {
                 None => refusal.response(record.request_id()),
                 Some(_) => refusal.envelope(callback.as_deref()),
-            }
+            };
+            if is_call { grpc::refuse(&refusal, told) } else { told }
         }
     };
 
@@ -214,15 +217,31 @@ impl<'a> Way<'a> {
             fields: request.fields,
             framing: request.framing,
             caller: identity.as_deref(),
+            accepts_trailers: request.accepts_trailers,
         };
         let outbound =
             outbound.build(&permit, config, backend, (peer, route), record.request_id(), body)?;
 
         let first_byte = permit.rule().timeout.unwrap_or(backend.settings.first_byte_timeout);
+        // Without trailers nobody could be told that the time was over.
+        let call = request.grpc.filter(|_| request.accepts_trailers);
+        let due = call.and_then(|call| call.timeout).map(|limit| record.deadline(limit));
         let sent = state.logs().then(Instant::now);
-        let answer = backend.upstream.send(outbound, first_byte).await;
+        let answer = match due {
+            None => backend.upstream.send(outbound, first_byte).await,
+            // Boxed: few requests are calls, and every future is as large as the largest road.
+            Some(due) => {
+                let left = due.saturating_duration_since(tick::now());
+                Box::pin(tick::timeout(left, backend.upstream.send(outbound, first_byte)))
+                    .await
+                    .ok_or(Refusal::Deadline)?
+            }
+        };
         record.backend_took(sent.map(|sent| sent.elapsed()));
-        let fit = Fit { personal: identity.is_some(), trailers: request.accepts_trailers };
+        if let Err(UpstreamError::Tls(why)) = &answer {
+            record.failed(why);
+        }
+        let fit = Fit { personal: identity.is_some(), trailers: request.accepts_trailers, due };
         Ok(answer::pass_on(answer?, fit)?)
     }
 

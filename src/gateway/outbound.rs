@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
-    header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
-    uri::PathAndQuery,
+    header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING},
+    uri::{Authority, PathAndQuery, Scheme},
 };
 
 use super::{
@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{
     auth::hot::{Caller, IdentityFields},
-    config::{Config, HostField, IdentityField, Piece},
+    config::{Config, HostField, Http, IdentityField, Piece},
     policy::Permit,
     principal::Principal,
-    request::{Framing, authority::Authority, path::CanonicalPath, query::Query},
+    request::{BadRequest, Framing, authority, path::CanonicalPath, query::Query},
     upstream::RequestBody,
 };
 
@@ -33,13 +33,14 @@ const IDENTITY_BYTES_MAX: usize = 4096;
 /// A canonical request whose credentials have been cut, ready to be sent.
 pub(super) struct Outbound<'a> {
     pub(super) method: Method,
-    pub(super) authority: &'a Authority,
+    pub(super) authority: &'a authority::Authority,
     pub(super) path: &'a CanonicalPath,
     pub(super) query: &'a Query,
     pub(super) came: Option<PathAndQuery>,
     pub(super) fields: HeaderMap,
     pub(super) framing: Framing,
     pub(super) caller: Option<&'a Caller>,
+    pub(super) accepts_trailers: bool,
 }
 
 impl Outbound<'_> {
@@ -63,19 +64,29 @@ impl Outbound<'_> {
             Framing::None => None,
             Framing::Length(length) => fields.insert(CONTENT_LENGTH, HeaderValue::from(length)),
             // hyper drops a streamed body on GET unless the head says how it is delimited.
-            Framing::Streamed => {
+            Framing::Streamed if backend.settings.http == Http::One => {
                 fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))
             }
+            Framing::Streamed => None,
         };
         let host = match backend.settings.host {
             HostField::Client => asked.authority.clone(),
             HostField::Backend => backend.host.clone(),
         };
-        fields.insert(HOST, host);
+        let mut target = target(self.path, self.query, self.came, config, backend)?;
+        match backend.settings.http {
+            Http::One => drop(fields.insert(HOST, host)),
+            Http::Two => {
+                target = absolute(target, &host)?;
+                if self.accepts_trailers {
+                    fields.insert(TE, HeaderValue::from_static("trailers"));
+                }
+            }
+        }
 
         let mut request = Request::new(body);
         *request.method_mut() = self.method;
-        *request.uri_mut() = target(self.path, self.query, self.came, config, backend)?;
+        *request.uri_mut() = target;
         *request.headers_mut() = fields;
         Ok(request)
     }
@@ -107,6 +118,16 @@ fn target(
     };
     let target = PathAndQuery::from_maybe_shared(target);
     target.map(Uri::from).map_err(|_| Refusal::StrippedPath)
+}
+
+/// The target as pseudo-fields of HTTP/2 are made from it: `:authority` is what Host is elsewhere; the
+/// `:scheme` is that of the connection, and is set where there is one.
+fn absolute(target: Uri, host: &HeaderValue) -> Result<Uri, Refusal> {
+    const UNWRITABLE: Refusal = Refusal::BadRequest(BadRequest::HostMalformed);
+    let mut parts = target.into_parts();
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = Some(Authority::try_from(host.as_bytes()).map_err(|_| UNWRITABLE)?);
+    Uri::from_parts(parts).map_err(|_| UNWRITABLE)
 }
 
 /// Whether `text`, all of it, is this path with this query.

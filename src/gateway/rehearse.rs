@@ -42,6 +42,7 @@ pub(crate) fn outbound(
         fields: request.fields,
         framing: request.framing,
         caller: None,
+        accepts_trailers: request.accepts_trailers,
     };
     let id = HeaderValue::from_static(REQUEST_ID);
     let way = (&peer, &route);

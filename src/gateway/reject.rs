@@ -49,6 +49,9 @@ pub enum Refusal {
     /// The backend gave no answer.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// The call took longer than its `grpc-timeout` allows.
+    #[error("the deadline of the call has passed")]
+    Deadline,
     /// An endpoint of `[usergrid]` answers so.
     #[error("{}", .0.description)]
     Usergrid(Box<Fault>),
@@ -78,6 +81,7 @@ impl Refusal {
             Self::IdentityTooLarge => StatusCode::BAD_GATEWAY,
             Self::StrippedPath => StatusCode::BAD_REQUEST,
             Self::Upstream(error) => upstream_row(error).0,
+            Self::Deadline => StatusCode::GATEWAY_TIMEOUT,
             Self::Usergrid(fault) => fault.status,
         }
     }
@@ -101,6 +105,7 @@ impl Refusal {
             Self::IdentityTooLarge => "identity_too_large",
             Self::StrippedPath => "path_after_strip",
             Self::Upstream(error) => upstream_row(error).1,
+            Self::Deadline => "grpc_deadline",
             Self::Usergrid(fault) => fault.reason,
         }
     }
@@ -131,6 +136,7 @@ impl Refusal {
             Self::BodyTooLarge => "content_too_large",
             Self::IdentityTooLarge => "bad_gateway",
             Self::Upstream(error) => upstream_row(error).2,
+            Self::Deadline => "gateway_timeout",
             Self::Usergrid(fault) => fault.code,
         }
     }
@@ -160,6 +166,7 @@ impl Refusal {
             | Self::IdentityTooLarge
             | Self::StrippedPath
             | Self::Upstream(_)
+            | Self::Deadline
             | Self::Usergrid(_) => None,
         }
     }
@@ -177,6 +184,7 @@ impl Refusal {
             Self::Unresolved(_) | Self::IdentityTooLarge => "proxy_internal_error",
             Self::TooManyUnknown => "http_request_denied",
             Self::Upstream(error) => upstream_row(error).3,
+            Self::Deadline => "http_response_timeout",
             Self::Usergrid(fault) if fault.status.is_server_error() => "proxy_internal_error",
             Self::Usergrid(_) => "http_request_denied",
         }
@@ -248,6 +256,7 @@ fn upstream_row(error: &UpstreamError) -> (StatusCode, &'static str, &'static st
     #[rustfmt::skip] // a table is read by column
     let row = match error {
         UpstreamError::Connect(_)       => (BAD,  "backend_unreachable",     "bad_gateway",     "destination_unavailable"),
+        UpstreamError::Tls(_)           => (BAD,  "backend_tls",             "bad_gateway",     "tls_protocol_error"),
         UpstreamError::ConnectTimedOut  => (LATE, "backend_connect_timeout", "gateway_timeout", "connection_timeout"),
         UpstreamError::Busy             => (StatusCode::SERVICE_UNAVAILABLE, "backend_busy", "temporarily_unavailable", "connection_limit_reached"),
         UpstreamError::TimedOut         => (LATE, "backend_timeout",         "gateway_timeout", "http_response_timeout"),
@@ -277,11 +286,13 @@ pub fn reasons() -> Vec<&'static str> {
         "identity_too_large",
         "path_after_strip",
         "backend_unreachable",
+        "backend_tls",
         "backend_connect_timeout",
         "backend_busy",
         "backend_timeout",
         "backend_closed",
         "backend_bad_response",
+        "grpc_deadline",
         "body_timeout",
         "body_cut",
         "invalid_grant",

@@ -249,13 +249,13 @@ impl Backend {
     pub(super) fn new(settings: config::Backend, upstream: Rc<Upstream>, config: &Config) -> Self {
         let strip = settings.strip.as_deref();
         let strip = strip.and_then(|prefix| CanonicalPath::parse(prefix, &config.paths).ok());
-        let host = match &settings.servers[0] {
-            Server::Tcp { host, port } => {
-                let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-                if *port == 80 { host } else { format!("{host}:{port}") }
-            }
-            Server::Unix(_) => "localhost".to_owned(),
+        let (host, port, usual) = match &settings.servers[0] {
+            Server::Tcp { host, port } => (host.as_str(), *port, 80),
+            Server::Tls { host, port, .. } => (host.as_str(), *port, 443),
+            Server::Unix(_) => ("localhost", 80, 80),
         };
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let host = if port == usual { host } else { format!("{host}:{port}") };
         let host =
             HeaderValue::try_from(host).unwrap_or_else(|_| HeaderValue::from_static("localhost"));
         Self { settings, upstream, strip, host }

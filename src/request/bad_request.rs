@@ -46,6 +46,7 @@ refusals! {
         FieldBlank = BAD_REQUEST "field_blank" "the value of a field begins or ends with a blank",
         FieldName = BAD_REQUEST "field_name" "the name of a field is not a token",
         Expectation = EXPECTATION_FAILED "expectation" "the expectation is not known here",
+        GrpcTimeout = BAD_REQUEST "grpc_timeout" "grpc-timeout is not 1 to 8 digits and a unit",
         // Framing.
         TransferEncoding = BAD_REQUEST "transfer_encoding" "the transfer coding is not exactly one chunked",
         ContentLength = BAD_REQUEST "content_length" "Content-Length is not one plain number",

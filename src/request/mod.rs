@@ -8,6 +8,7 @@ mod bad_request;
 pub mod fields;
 pub(crate) mod fold;
 mod framing;
+pub mod grpc;
 pub mod owned;
 pub mod path;
 pub(crate) mod percent;
@@ -51,6 +52,8 @@ pub struct Canonical {
     pub expects_continue: bool,
     /// The client said `TE: trailers` (removed from `fields`).
     pub accepts_trailers: bool,
+    /// It is a call of gRPC.
+    pub grpc: Option<grpc::Call>,
 }
 
 /// What a request is read against: fixed per configuration.
@@ -105,6 +108,7 @@ impl Canonical {
         }
         let query = Query::parse(uri.query())?;
         let framing = Framing::read(&fields, version, body_is_end)?;
+        let grpc = grpc::read(&method, version, &fields)?;
         let hop = fields::settle(&mut fields, version, &policy.fence)?;
         Ok(Self {
             method,
@@ -116,6 +120,7 @@ impl Canonical {
             fields,
             expects_continue: hop.expects_continue,
             accepts_trailers: hop.accepts_trailers,
+            grpc,
         })
     }
 }

@@ -64,6 +64,15 @@ pub(super) fn settle(
     Ok(())
 }
 
+/// How long the body of a stream of HTTP/2 is, if that is known: a length that it does not keep is a broken
+/// stream (RFC 9113 8.1.1), which is noticed where frames are read.
+pub(super) fn length_of_stream(head: &Parts, ended: bool) -> Option<u64> {
+    if ended {
+        return Some(0);
+    }
+    one_number(head.headers.get(CONTENT_LENGTH)?.as_bytes())
+}
+
 /// The number that every member of this list is.
 fn one_number(list: &[u8]) -> Option<u64> {
     let mut members = list.split(|byte| *byte == b',').map(|member| number(member.trim_ascii()));

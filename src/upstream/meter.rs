@@ -37,6 +37,18 @@ enum Stage {
     },
     /// The head has come.
     Body,
+    /// Streams share the connection, and each bounds its own head: only pauses are left to make.
+    Shared {
+        /// Bytes before the next pause.
+        slice: usize,
+    },
+}
+
+impl Stage {
+    /// With `left` bytes before a head, or a connection of streams.
+    fn of(left: Option<usize>, slice: usize) -> Self {
+        left.map_or(Self::Shared { slice }, |left| Self::Head { left, slice })
+    }
 }
 
 impl Meter {
@@ -44,6 +56,11 @@ impl Meter {
         let meter = Self(Cell::new(Stage::Body));
         meter.head_awaited();
         Rc::new(meter)
+    }
+
+    /// Of a connection that carries streams.
+    pub(super) fn shared() -> Rc<Self> {
+        Rc::new(Self(Cell::new(Stage::Shared { slice: SLICE })))
     }
 
     /// A request is about to be sent.
@@ -81,23 +98,25 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let Stage::Head { left, slice } = this.meter.0.get() else {
-            return Pin::new(&mut this.stream).poll_read(cx, buf);
+        let (left, slice) = match this.meter.0.get() {
+            Stage::Body => return Pin::new(&mut this.stream).poll_read(cx, buf),
+            Stage::Head { left, slice } => (Some(left), slice),
+            Stage::Shared { slice } => (None, slice),
         };
         if slice == 0 {
-            this.meter.0.set(Stage::Head { left, slice: SLICE });
+            this.meter.0.set(Stage::of(left, SLICE));
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if left == 0 {
+        if left == Some(0) {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
         let read = buf.filled().len() - before;
-        let left = left.saturating_sub(read);
-        let slice = slice.saturating_sub(read).min(left);
-        this.meter.0.set(Stage::Head { left, slice });
+        let left = left.map(|left| left.saturating_sub(read));
+        let slice = slice.saturating_sub(read).min(left.unwrap_or(SLICE));
+        this.meter.0.set(Stage::of(left, slice));
         Poll::Ready(Ok(()))
     }
 }
@@ -178,6 +197,13 @@ mod tests {
             meter.head_awaited();
             assert!(!meter.is_spent());
         }
+    }
+
+    #[test]
+    fn a_connection_of_streams_pauses_and_never_ends() {
+        let mut stream = Metered::new(Endless, Meter::shared());
+        let (_, pauses, failed) = read(&mut stream, SLICE, BEFORE_HEAD_MAX * 3);
+        assert_eq!((pauses, failed), (11, false));
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! Calls to a backend: one pool of HTTP/1.1 connections per worker and backend.
+//! Calls to a backend: one pool of connections per worker and backend.
 //!
-//! A connection carries one request at a time and is used again only after a clean end of the
-//! answer. A request is sent a second time only when not a byte of it was written the first time.
+//! A connection of HTTP/1.1 carries one request at a time and is used again only after a clean end of the
+//! answer. A request is sent a second time only when not a byte of it was written the first time. One of
+//! HTTP/2 carries several: see `http2`.
 
 mod connect;
 mod framing;
+mod http2;
 mod meter;
 mod request_body;
 mod response_body;
@@ -35,7 +37,10 @@ const READY_WAIT: Duration = Duration::from_millis(5);
 pub enum UpstreamError {
     /// No connection: refused, unreachable, or its name does not resolve.
     #[error("cannot connect to the backend: {0}")]
-    Connect(std::io::Error),
+    Connect(#[from] std::io::Error),
+    /// The handshake failed, or the server did not prove its name. Why is for the operator alone.
+    #[error("no TLS connection to the backend")]
+    Tls(#[source] std::io::Error),
     /// No connection within the connect timeout.
     #[error("the backend did not accept a connection in time")]
     ConnectTimedOut,
@@ -48,7 +53,7 @@ pub enum UpstreamError {
     /// The connection ended before the head of an answer.
     #[error("the backend closed the connection without an answer")]
     Closed,
-    /// What came back is no HTTP/1.1 answer that can be passed on.
+    /// What came back is no HTTP answer that can be passed on.
     #[error("the backend's answer is not valid HTTP")]
     BadResponse,
     /// The client's body failed while it was being sent.
@@ -63,6 +68,9 @@ pub struct Upstream {
     open_max: usize,
     /// Most recently used last, so that surplus connections grow old at the front.
     idle: RefCell<Vec<Idle>>,
+    /// The connections of a backend that speaks HTTP/2.
+    lines: http2::Lines,
+    /// Connections, or requests that are out over HTTP/2.
     open: Rc<OpenCount>,
     next_server: Cell<usize>,
     /// Requests that wait for a connection.
@@ -133,6 +141,7 @@ impl Upstream {
     pub fn new(settings: config::Backend, workers: usize) -> Rc<Self> {
         Rc::new(Self {
             open_max: settings.pool_max.div_ceil(workers.max(1)),
+            lines: http2::Lines::new(settings.servers.len()),
             settings,
             idle: RefCell::default(),
             open: Rc::default(),
@@ -157,6 +166,9 @@ impl Upstream {
         mut request: Request<RequestBody>,
         first_byte: Duration,
     ) -> Result<Response<ResponseBody>, UpstreamError> {
+        if self.settings.http == config::Http::Two {
+            return Box::pin(http2::send(self, request, first_byte)).await;
+        }
         let progress = request.body().progress();
         let to_head = request.method() == Method::HEAD;
         loop {
@@ -228,7 +240,7 @@ impl Upstream {
         let mut failed = UpstreamError::ConnectTimedOut;
         for (server, untried) in sooner.iter().chain(later).zip((1..=servers.len() as u32).rev()) {
             let left = give_up.saturating_duration_since(tick::now());
-            match connect::connect(server, left / untried).await {
+            match connect::connect(server, left / untried, connect::Http1).await {
                 Ok(connected) => return Ok(connected),
                 Err(error) => failed = error,
             }
@@ -247,6 +259,7 @@ impl Upstream {
     /// Closes connections that nobody has used for `pool.idle`, or that the backend closed.
     pub fn sweep(&self, now: Instant) {
         let keep = self.settings.pool_idle;
+        self.lines.sweep(now, keep);
         self.idle.borrow_mut().retain(|idle| {
             !idle.connection.sender.is_closed() && now.saturating_duration_since(idle.since) < keep
         });
@@ -261,8 +274,11 @@ impl Upstream {
     /// Connects once, to tell an operator at start whether the backend is there: any of its servers.
     ///
     /// # Errors
-    /// [`UpstreamError::Connect`] or [`UpstreamError::ConnectTimedOut`].
+    /// [`UpstreamError::Connect`], [`UpstreamError::Tls`] or [`UpstreamError::ConnectTimedOut`].
     pub async fn probe(&self) -> Result<(), UpstreamError> {
+        if self.settings.http == config::Http::Two {
+            return Box::pin(http2::probe(self)).await;
+        }
         let (_, task, _) = self.connect().await?;
         task.abort();
         Ok(())

@@ -47,6 +47,11 @@ impl Progress {
         self.fault.get()
     }
 
+    /// What was taken has gone on: until now the client was not the one who was waited for.
+    pub(super) fn went_on(&self) {
+        self.last.set(tick::now());
+    }
+
     /// Bytes taken from the client so far.
     #[must_use]
     pub fn bytes(&self) -> u64 {

@@ -9,10 +9,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use h2::RecvStream;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{Connection, Upstream};
+use super::{Connection, Upstream, http2::Ride};
 use crate::tick::{self, Sleep};
 
 /// Why a backend's body ended early. The client's connection ends with it.
@@ -28,19 +29,39 @@ pub enum ResponseCut {
 
 /// A body that streams from a backend.
 pub struct ResponseBody {
-    inner: Incoming,
+    inner: Inner,
     silence: Option<Sleep>,
     lease: Option<Lease>,
 }
 
+/// Where it comes from.
+enum Inner {
+    Http1(Incoming),
+    Http2(RecvStream),
+}
+
 struct Lease {
-    connection: Connection,
+    held: Held,
     upstream: Rc<Upstream>,
+}
+
+/// What is held until the answer has ended.
+enum Held {
+    Connection(Connection),
+    Ride(Ride),
 }
 
 impl ResponseBody {
     pub(super) fn new(inner: Incoming, connection: Connection, upstream: Rc<Upstream>) -> Self {
-        let mut body = Self { inner, silence: None, lease: Some(Lease { connection, upstream }) };
+        Self::leased(Inner::Http1(inner), Held::Connection(connection), upstream)
+    }
+
+    pub(super) fn multiplexed(inner: RecvStream, ride: Ride, upstream: Rc<Upstream>) -> Self {
+        Self::leased(Inner::Http2(inner), Held::Ride(ride), upstream)
+    }
+
+    fn leased(inner: Inner, held: Held, upstream: Rc<Upstream>) -> Self {
+        let mut body = Self { inner, silence: None, lease: Some(Lease { held, upstream }) };
         if body.inner.is_end_stream() {
             body.release();
         }
@@ -48,8 +69,17 @@ impl ResponseBody {
     }
 
     fn release(&mut self) {
-        if let Some(Lease { connection, upstream }) = self.lease.take() {
-            upstream.give_back(connection);
+        match self.lease.take() {
+            Some(Lease { held: Held::Connection(connection), upstream }) => {
+                upstream.give_back(connection);
+            }
+            Some(Lease { held: Held::Ride(_), .. }) | None => (),
+        }
+    }
+
+    fn heard(&self) {
+        if let Some(Lease { held: Held::Ride(ride), .. }) = &self.lease {
+            ride.heard();
         }
     }
 
@@ -68,10 +98,11 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseCut>>> {
-        match Pin::new(&mut self.inner).poll_frame(cx) {
+        match self.inner.poll_frame(cx) {
             Poll::Pending => self.poll_silence(cx).map(|()| Some(Err(ResponseCut::Silent))),
             Poll::Ready(Some(Ok(frame))) => {
                 self.silence = None;
+                self.heard();
                 if frame.is_trailers() {
                     self.release();
                 }
@@ -81,7 +112,7 @@ impl Body for ResponseBody {
                 self.release();
                 Poll::Ready(None)
             }
-            Poll::Ready(Some(Err(_))) => {
+            Poll::Ready(Some(Err(Broken))) => {
                 self.lease = None;
                 Poll::Ready(Some(Err(ResponseCut::Upstream)))
             }
@@ -93,7 +124,53 @@ impl Body for ResponseBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match &self.inner {
+            Inner::Http1(body) => body.size_hint(),
+            Inner::Http2(stream) if stream.is_end_stream() => SizeHint::with_exact(0),
+            Inner::Http2(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// The backend cut it.
+struct Broken;
+
+impl Inner {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self {
+            Self::Http1(body) => {
+                Pin::new(body).poll_frame(cx).map(|frame| Some(frame?.map_err(|_| Broken)))
+            }
+            Self::Http2(stream) => poll_stream(stream, cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Http2(stream) => stream.is_end_stream(),
+        }
+    }
+}
+
+/// Data, then trailers. What the client has taken makes room for more.
+fn poll_stream(
+    stream: &mut RecvStream,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    match stream.poll_data(cx) {
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(Some(Ok(data))) => {
+            // It fails only for more than was given.
+            let _ = stream.flow_control().release_capacity(data.len());
+            Poll::Ready(Some(Ok(Frame::data(data))))
+        }
+        Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Broken))),
+        Poll::Ready(None) => stream.poll_trailers(cx).map(|trailers| match trailers {
+            Ok(Some(fields)) => Some(Ok(Frame::trailers(fields))),
+            Ok(None) => None,
+            Err(_) => Some(Err(Broken)),
+        }),
     }
 }
 

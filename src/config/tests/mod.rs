@@ -4,6 +4,7 @@ mod golden;
 mod language;
 mod secrecy;
 mod shipped;
+mod tls;
 mod usergrid;
 
 use std::{

@@ -1,6 +1,11 @@
 //! The files in `config/`: a new user copies the examples first, and looks everything up in the reference.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::LazyLock,
+};
 
 use super::{now, variables};
 use crate::config::{Config, Report, check, context::Context, load::parse};
@@ -90,6 +95,7 @@ fn the_commented_tables_of_the_reference_say_the_defaults() {
         (reports.host, reports.connect_timeout, reports.first_byte_timeout, reports.idle_timeout)
     );
     assert_eq!((default.pool_max, default.pool_idle), (reports.pool_max, reports.pool_idle));
+    assert_eq!(default.http, reports.http);
     let short = super::read("[cors]\norigins = \"*\"\n").unwrap().cors.unwrap();
     let cors = config.cors.unwrap();
     assert_eq!((cors.credentials, cors.max_age), (short.credentials, short.max_age));
@@ -142,9 +148,25 @@ fn everything() -> String {
     let expectation = "\"GET /reports/2026\" = \"allow\"";
     let text = uncommented(&reference().0)
         .replace("/etc/ssl/certs/ca-certificates.crt", &certificate)
+        .replace("/etc/tollgate/", &format!("{}/", identity().display()))
         .replace("${file:/run/secrets/tollgate}", "${SECRET}");
     assert!(text.contains(expectation));
     text
+}
+
+/// A folder with the files that `tls` of the reference names.
+fn identity() -> PathBuf {
+    static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+        for name in ["ca.pem", "us.pem"] {
+            fs::write(folder.path().join(name), certificate.pem()).unwrap();
+        }
+        fs::write(folder.path().join("us.key"), key.serialize_pem()).unwrap();
+        folder
+    });
+    FOLDER.path().to_owned()
 }
 
 /// `text` with every `# key = value` and `# [table]` in force. Where a key stands there in two forms,
