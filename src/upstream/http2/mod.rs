@@ -22,7 +22,8 @@ use self::{
     line::Line,
 };
 use super::{
-    OpenGuard, RequestBody, ResponseBody, Upstream, UpstreamError, connect, framing, request_body,
+    BodyFault, OpenGuard, RequestBody, ResponseBody, Upstream, UpstreamError, connect, framing,
+    request_body::{self, GivenUp},
 };
 use crate::tick;
 
@@ -92,9 +93,12 @@ pub(super) async fn send(
     for tries_left in (0..TRIES).rev() {
         let line = find(upstream, refused.as_ref()).await?;
         let asking = exchange::ask(&line, head.clone(), &upload);
-        let why = match request_body::within(first_byte, progress.as_deref(), asking).await {
-            None => return Err(UpstreamError::TimedOut),
-            Some(Ok((answer, ride))) => {
+        let pressed = || upstream.is_pressed();
+        let asked = request_body::within(first_byte, progress.as_deref(), pressed, asking).await;
+        let why = match asked {
+            Err(GivenUp::Backend) => return Err(UpstreamError::TimedOut),
+            Err(GivenUp::Client) => return Err(UpstreamError::Body(BodyFault::TooSlow)),
+            Ok(Ok((answer, ride))) => {
                 upload.is_taken();
                 let (mut head, body) = answer.into_parts();
                 let length = framing::length_of_stream(&head, body.is_end_stream());
@@ -103,7 +107,7 @@ pub(super) async fn send(
                 let body = ResponseBody::multiplexed(body, ride, Rc::clone(upstream));
                 return Ok(Response::from_parts(head, body));
             }
-            Some(Err(failed)) => failed,
+            Ok(Err(failed)) => failed,
         };
         if let Some(fault) = upload.fault() {
             return Err(UpstreamError::Body(fault));

@@ -296,11 +296,6 @@ impl Gateway {
         self.status("VmHWM:")
     }
 
-    /// Open descriptors of the process.
-    pub(crate) fn descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
-    }
-
     /// Waits for the process to end.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         until("the gateway's end", || self.child.try_wait().unwrap())

@@ -8,6 +8,8 @@ pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod http2;
 pub(crate) mod redis;
+pub(crate) mod streams;
+pub(crate) mod tls;
 pub(crate) mod tokens;
 pub(crate) mod wire;
 
