@@ -49,6 +49,7 @@ pub mod server;
 pub mod store;
 pub mod telemetry;
 pub mod tick;
+pub mod tls;
 pub mod token;
 pub mod upstream;
 pub mod usergrid;

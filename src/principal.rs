@@ -1,6 +1,6 @@
 //! Whom a credential proved. Values only: where they come from is `auth`'s business.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
 use uuid::Uuid;
 
@@ -35,6 +35,45 @@ impl PrincipalKind {
             Self::Organization => "organization",
             Self::AdminUser => "admin_user",
         }
+    }
+}
+
+/// What a client's certificate says, whose issuer was verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// Whom it was given to.
+    pub names: Vec<CertificateName>,
+    /// From then it is not valid.
+    pub until: SystemTime,
+}
+
+/// A subject alternative name. Names of different kinds are never equal, however they are spelled.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CertificateName {
+    /// In lower case, without the root's dot.
+    Dns(String),
+    /// Such as `spiffe://example/app`, byte for byte.
+    Uri(String),
+    /// An e-mail address, its domain in lower case.
+    Email(String),
+    /// IPv4 inside IPv6 is IPv4.
+    Ip(IpAddr),
+}
+
+impl CertificateName {
+    /// A DNS name.
+    #[must_use]
+    pub fn dns(name: &str) -> Self {
+        Self::Dns(name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase())
+    }
+
+    /// An e-mail address.
+    #[must_use]
+    pub fn email(address: &str) -> Self {
+        Self::Email(match address.rsplit_once('@') {
+            Some((local, domain)) => format!("{local}@{}", domain.to_ascii_lowercase()),
+            None => address.to_owned(),
+        })
     }
 }
 

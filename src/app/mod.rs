@@ -29,6 +29,7 @@ use crate::{
         log::{AccessSink, AccessWriter},
         metrics::Metrics,
     },
+    tls,
     token::keyring::Keyring,
 };
 
@@ -193,7 +194,10 @@ impl Generation {
                 before.and_then(|before| before.directory.as_ref()),
             )?),
         };
-        Ok(Self { config: Arc::new(config), origin, near, scheme, directory })
+        let before_tls = before.and_then(|before| before.tls.as_deref());
+        let tls = config.tls.as_ref().map(|settings| tls::Server::new(settings, before_tls));
+        let tls = tls.transpose().map_err(io::Error::other)?.map(Arc::new);
+        Ok(Self { config: Arc::new(config), origin, near, scheme, directory, tls })
     }
 }
 

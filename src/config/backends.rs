@@ -3,10 +3,9 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
-    Backend, HostField, Http, Server, address, defaults,
+    Backend, HostField, Http, Server, address, backend_tls, defaults,
     reader::{Table, Text, Value},
     report::Mistake,
-    tls,
 };
 use crate::request::path::{CanonicalPath, PathPolicy};
 
@@ -159,7 +158,7 @@ fn read_servers(
 ) -> Option<Vec<Server>> {
     let is_secret = |text: &Text| text.text.starts_with("https://");
     let tls = match settings {
-        _ if texts.iter().any(is_secret) => Some(tls::read(settings, value, http)?),
+        _ if texts.iter().any(is_secret) => Some(backend_tls::read(settings, value, http)?),
         Some(settings) => {
             settings.bad(format!("`{}` is for `https://` only", settings.path), "remove it");
             return None;
@@ -168,7 +167,7 @@ fn read_servers(
     };
     let over_tls = |host: String, port| {
         let (tls, name) = tls.clone().ok_or("there are no settings for TLS")?;
-        let name = name.or_else(|| tls::server_name(&host));
+        let name = name.or_else(|| backend_tls::server_name(&host));
         let name = name.ok_or("no certificate can hold this name: set `server-name`")?;
         Ok(Server::Tls { host, port, name, tls })
     };

@@ -21,7 +21,8 @@ pub(super) struct Addresses {
     pub(super) admin: Option<Address>,
 }
 
-pub(super) fn read(top: &Table) -> Addresses {
+/// `tls`: whether there is a `[tls]`.
+pub(super) fn read(top: &Table, tls: bool) -> Addresses {
     let cx = top.cx;
     let mut taken: Taken = Vec::new();
     let listen = match top.get("listen") {
@@ -30,7 +31,7 @@ pub(super) fn read(top: &Table) -> Addresses {
             let plain = |address| Listen { address, manner: Manner::default() };
             address.map(plain).into_iter().collect()
         }
-        Some(value) => read_listen(&value, &mut taken),
+        Some(value) => read_listen(&value, tls, &mut taken),
     };
     let health = match top.get("health") {
         None => {
@@ -59,18 +60,18 @@ pub(super) fn read(top: &Table) -> Addresses {
 
 /// One listener or a list of at least one; each is an address, or a table that also says how clients
 /// speak there.
-fn read_listen(value: &Value, taken: &mut Taken) -> Vec<Listen> {
+fn read_listen(value: &Value, tls: bool, taken: &mut Taken) -> Vec<Listen> {
     if value.is_text() || value.is_table() {
-        return read_listener(value, taken).into_iter().collect();
+        return read_listener(value, tls, taken).into_iter().collect();
     }
     let Some(values) = value.list(EXPECTED_LISTEN) else { return Vec::new() };
     if values.is_empty() {
         value.bad("`listen` is an empty list", "name at least one");
     }
-    values.iter().filter_map(|value| read_listener(value, taken)).collect()
+    values.iter().filter_map(|value| read_listener(value, tls, taken)).collect()
 }
 
-fn read_listener(value: &Value, taken: &mut Taken) -> Option<Listen> {
+fn read_listener(value: &Value, tls: bool, taken: &mut Taken) -> Option<Listen> {
     if !value.is_table() {
         let address = read_address(value.cx, value.text_as(EXPECTED_LISTEN)?, taken)?;
         return Some(Listen { address, manner: Manner::default() });
@@ -79,11 +80,21 @@ fn read_listener(value: &Value, taken: &mut Taken) -> Option<Listen> {
     let at = table.need("at", "add `at = \"127.0.0.1:8443\"`");
     let address = at.and_then(|at| read_address(value.cx, at.text()?, taken));
     let manner = Manner {
-        tls: read_unbuilt(&table, "tls"),
+        tls: read_tls(&table, tls),
         proxy_protocol: read_unbuilt(&table, "proxy-protocol"),
     };
     table.done();
     Some(Listen { address: address?, manner })
+}
+
+/// Whether clients begin with a handshake; `configured`: whether there is a `[tls]` for it.
+fn read_tls(table: &Table, configured: bool) -> bool {
+    let value = table.get("tls");
+    let wanted = value.as_ref().and_then(|value| value.boolean()).unwrap_or(false);
+    if let (true, false, Some(value)) = (wanted, configured, value) {
+        value.bad("there is no certificate for TLS", "add `[tls]` with `certificates`");
+    }
+    wanted
 }
 
 /// What listeners will have; until then only its absence can be asked for.

@@ -13,7 +13,7 @@ use super::{
     listen,
     reader::Table,
     report::Mistake,
-    rules, sections, store, tokens, usergrid, warnings,
+    rules, sections, store, tls, tokens, usergrid, warnings,
 };
 use crate::{
     policy::RuleSet,
@@ -62,7 +62,9 @@ pub(super) fn parse(cx: &Context, path: &Path, text: String) -> Result<Config, R
 
 /// Every table. `None` only after a mistake was noted.
 fn build(cx: &Context, path: &Path, top: &Table, others: &[Table]) -> Option<Config> {
-    let addresses = listen::read(top);
+    let tls_table = top.table("tls");
+    let addresses = listen::read(top, tls_table.is_present());
+    let tls = tls::read(tls_table);
     let usergrid = usergrid::read(top.table("usergrid"), addresses.admin.is_some());
     // Even a faulty one is one: what is right beside it is no mistake.
     let tenants = top.table("usergrid").is_present();
@@ -85,8 +87,12 @@ fn build(cx: &Context, path: &Path, top: &Table, others: &[Table]) -> Option<Con
     let reading = rules::Reading { paths: &requests.paths, backends: &backends, usergrid: tenants };
     let (rules, expectations) = read_rules(cx, top, others, &requests, &reading);
     let (rules, store) = (rules?, store?);
-    let warnings = warnings::of(&rules, &backends, &store, &secrets, cx.now);
+    let mut warnings = warnings::of(&rules, &backends, &store, &secrets, cx.now);
     let listen::Addresses { listen, health, admin } = addresses;
+    warnings.extend(tls.warnings);
+    if tls.settings.is_some() && !listen.iter().any(|listen| listen.manner.tls) {
+        warnings.push("there is a [tls], and no listener has `tls = true`".to_owned());
+    }
     Some(Config {
         file: path.to_owned(),
         sources: Vec::new(),
@@ -101,6 +107,7 @@ fn build(cx: &Context, path: &Path, top: &Table, others: &[Table]) -> Option<Con
         identity,
         tokens,
         usergrid,
+        tls: tls.settings,
         paths,
         trust,
         cors,

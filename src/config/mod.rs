@@ -7,6 +7,7 @@
 //! Invariant: a [`Config`] exists only for a file without mistakes, whose `[expect]` lines all hold.
 
 mod address;
+mod backend_tls;
 mod backends;
 pub(crate) mod caller;
 pub mod check;
@@ -43,10 +44,10 @@ use std::{
     time::SystemTime,
 };
 
+pub use backend_tls::BackendTls;
 pub(crate) use quantity::{duration, show_duration};
 pub use report::Report;
 pub use servers::{Backend, HostField, Http, Server};
-pub use tls::Tls;
 pub use usergrid::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 pub use values::{
     AccessLog, Address, Bootstrap, Cors, ExpiresAt, FieldAt, Foreign, ForeignRecord, IdentityField,
@@ -58,14 +59,15 @@ use crate::{
     policy::RuleSet,
     request::{RequestPolicy, fields::Fence, path::PathPolicy},
     secret::Secret,
+    tls::Settings,
 };
 
 /// Keys that stand above the first table of the file, or open a table.
 #[rustfmt::skip] // a list is read by line
-const TOP_LEVEL_KEYS: [&str; 20] = [
+const TOP_LEVEL_KEYS: [&str; 21] = [
     "include", "listen", "health", "admin", "backend", "store", "secret", "workers", "ready-requires",
     "rules", "identity", "tokens", "paths", "backends", "trust", "cors", "limits", "log", "expect",
-    "usergrid",
+    "usergrid", "tls",
 ];
 
 /// Everything the program runs on. Immutable; a reload makes a new one.
@@ -96,6 +98,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// Tenants; `None` without the section.
     pub usergrid: Option<Usergrid>,
+    /// What clients of `tls` listeners are shown and asked for; `None` without the section.
+    pub tls: Option<Settings>,
     /// What the backend cannot tell apart in a path.
     pub paths: PathPolicy,
     /// Peers that may speak for others in forwarding fields.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use rustls::pki_types::ServerName;
 
-use super::Tls;
+use super::BackendTls;
 
 /// One backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub enum Server {
         /// What its certificate has to hold.
         name: ServerName<'static>,
         /// Whom we believe, and who we are.
-        tls: Tls,
+        tls: BackendTls,
     },
     /// A socket file.
     Unix(PathBuf),

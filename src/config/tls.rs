@@ -1,233 +1,123 @@
-//! `tls` of `[backends.NAME]`: whom we believe at the other end, and who we are there.
+//! `[tls]`: certificates with their keys, whoever vouches for clients, and the oldest version spoken.
 //!
-//! The files are read once, when the configuration is: what is wrong with one has a place in the report,
-//! and no connection waits for a disk. A key stays inside rustls; nothing here can print it.
+//! Every file is read and tried here, so that nothing is left to fail at a handshake. What a file holds
+//! is never quoted: a key may stand in the wrong one.
 
-use std::{
-    fmt,
-    fs::File,
-    io::{self, Read as _},
-    sync::Arc,
+use std::{fs, sync::Arc, time::SystemTime};
+
+use super::{
+    context::Context,
+    instant,
+    interpolate::reason,
+    reader::{Table, Text, Value},
+    report::Mistake,
 };
+use crate::tls::{BadPem, ClientCa, Settings, Site, Sites, authorities, site};
 
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
-};
-use sha2::{Digest as _, Sha256};
+const PAIRS: &str = "a list such as `[{ certificate = \"site.pem\", key = \"site.key\" }]`";
 
-use super::{Http, interpolate::reason, reader::Value};
-
-/// Largest file of certificates: the roots of a whole system are a quarter of this.
-const FILE_BYTES_MAX: u64 = 1 << 20;
-
-/// How the servers of a backend are spoken to over TLS. Equal when the files held the same: a pool lives
-/// on across a reload only then.
-#[derive(Clone)]
-pub struct Tls {
-    client: Arc<ClientConfig>,
-    made_from: [u8; 32],
-}
-
-impl Tls {
-    /// What a handshake needs. All workers share it, and with it the sessions that can be resumed.
-    #[must_use]
-    pub fn client(&self) -> &Arc<ClientConfig> {
-        &self.client
-    }
-}
-
-impl PartialEq for Tls {
-    fn eq(&self, other: &Self) -> bool {
-        self.made_from == other.made_from
-    }
-}
-
-impl Eq for Tls {}
-
-impl fmt::Debug for Tls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tls(..)")
-    }
-}
-
-/// The table as it was read.
+/// What the table says, and what an operator should know of it although it loads.
 #[derive(Default)]
-struct Settings<'c> {
-    ca: Option<Pem<'c>>,
-    certificate: Option<Pem<'c>>,
-    key: Option<Pem<'c>>,
-    name: Option<ServerName<'static>>,
+pub(super) struct Tls {
+    pub(super) settings: Option<Settings>,
+    pub(super) warnings: Vec<String>,
 }
 
-/// A file, and the value that names it.
-struct Pem<'c> {
-    value: Value<'c>,
-    bytes: Vec<u8>,
-}
-
-/// Reads `settings`, if there are any, for servers that `url` names. The name is the one that each server
-/// has to prove, where that is not its own.
-///
-/// `None` only after a mistake was noted.
-pub(super) fn read(
-    settings: Option<&Value>,
-    url: &Value,
-    http: Http,
-) -> Option<(Tls, Option<ServerName<'static>>)> {
-    let settings = settings.map_or_else(|| Some(Settings::default()), read_settings)?;
-    let mut digest = Sha256::new();
-    let roots = match &settings.ca {
-        Some(ca) => roots_of(ca)?,
-        None => system_roots(url)?,
+pub(super) fn read(table: Table) -> Tls {
+    let mut warnings = Vec::new();
+    let pairs = table.need("certificates", &format!("add `certificates`, {PAIRS}"));
+    let sites = pairs.and_then(|pairs| read_sites(&pairs, &mut warnings));
+    let client_ca = match table.get("client-ca") {
+        None => Some(None),
+        Some(value) => read_client_ca(&value).map(Some),
     };
-    for root in &roots {
-        feed(&mut digest, root);
-    }
-    let mut store = RootCertStore::empty();
-    let (good, _) = store.add_parsable_certificates(roots);
-    if good == 0 {
-        let value = settings.ca.as_ref().map_or(url, |ca| &ca.value);
-        value.bad("none of these certificates can be used", "expected X.509");
-        return None;
-    }
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| url.bad("there is no TLS", error.to_string()))
-        .ok()?
-        .with_root_certificates(store);
-    let mut client = match (&settings.certificate, &settings.key) {
-        (Some(certificate), Some(key)) => {
-            feed(&mut digest, b"certificate");
-            feed(&mut digest, &certificate.bytes);
-            feed(&mut digest, &key.bytes);
-            let (chain, secret) = identity(certificate, key)?;
-            let made = builder.with_client_auth_cert(chain, secret);
-            made.map_err(|error| key.does_not_fit(&error)).ok()?
-        }
-        (_, _) => builder.with_no_client_auth(),
-    };
-    client.alpn_protocols = vec![http.alpn().to_vec()];
-    let tls = Tls { client: Arc::new(client), made_from: digest.finalize().into() };
-    Some((tls, settings.name))
-}
-
-fn read_settings<'c>(value: &Value<'c>) -> Option<Settings<'c>> {
-    let table = value.table()?;
-    let keys = ["ca", "certificate", "key"].map(|key| table.get(key));
-    let name = table.get("server-name");
+    let tls12 = table.get("min").and_then(|min| min.choice(&[("1.2", true), ("1.3", false)]));
     table.done();
-    let [_, certificate, key] = &keys;
-    match (certificate, key) {
-        (Some(alone), None) => alone.bad("a certificate without its key", "add `key`"),
-        (None, Some(alone)) => alone.bad("a key without its certificate", "add `certificate`"),
-        (Some(_), Some(_)) | (None, None) => (),
-    }
-    // Each one, so that each one's mistake is noted.
-    let files = keys.each_ref().map(|value| value.as_ref().and_then(Pem::read));
-    let server_name = name.as_ref().and_then(read_name);
-    let whole = keys.iter().zip(&files).all(|(key, file)| key.is_some() == file.is_some())
-        && certificate.is_some() == key.is_some()
-        && name.is_some() == server_name.is_some();
-    let [ca, certificate, key] = files;
-    whole.then_some(Settings { ca, certificate, key, name: server_name })
+    let settings = sites.zip(client_ca).map(|(sites, client_ca)| Settings {
+        sites: Arc::new(sites),
+        client_ca,
+        tls12: tls12.unwrap_or(true),
+    });
+    Tls { settings, warnings }
 }
 
-fn read_name(value: &Value) -> Option<ServerName<'static>> {
-    let text = value.text()?;
-    let name = server_name(&text.text);
-    if name.is_none() {
-        let message = format!("{} is no name that a certificate can hold", text.quoted());
-        value.bad(message, "expected a host name or an address");
-    }
-    name
-}
-
-/// What a server at `host` has to prove; an address is proven as an address.
-pub(super) fn server_name(host: &str) -> Option<ServerName<'static>> {
-    ServerName::try_from(host.to_ascii_lowercase()).ok()
-}
-
-impl<'c> Pem<'c> {
-    fn read(value: &Value<'c>) -> Option<Self> {
-        let text = value.text()?;
-        let path = value.cx.resolve(&text.text);
-        value.cx.source(path.clone());
-        let read = || -> io::Result<Vec<u8>> {
-            let mut bytes = Vec::new();
-            File::open(&path)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        match read() {
-            Ok(bytes) => Some(Self { value: value.clone(), bytes }),
-            Err(error) => {
-                let message = format!("cannot read {}: {}", text.quoted(), reason(&error));
-                value.bad(message, "create it, or correct the path");
-                None
-            }
-        }
-    }
-
-    /// All certificates, of which there is at least one.
-    fn certificates(&self) -> Option<Vec<CertificateDer<'static>>> {
-        match CertificateDer::pem_slice_iter(&self.bytes).collect::<Result<Vec<_>, _>>() {
-            Ok(found) if !found.is_empty() => Some(found),
-            Ok(_) | Err(_) => {
-                self.value.bad(format!("`{}` holds no certificate", self.value.path), PEM);
-                None
-            }
-        }
-    }
-
-    fn does_not_fit(&self, error: &rustls::Error) {
-        let message = format!("`{}` does not fit the certificate", self.value.path);
-        self.value.bad(message, error.to_string());
-    }
-}
-
-const PEM: &str = "expected PEM, with a line such as `-----BEGIN CERTIFICATE-----`";
-
-/// The roots of a file. All must be good: one that is not would be missed much later.
-fn roots_of(ca: &Pem) -> Option<Vec<CertificateDer<'static>>> {
-    let roots = ca.certificates()?;
-    for root in &roots {
-        if let Err(error) = RootCertStore::empty().add(root.clone()) {
-            ca.value.bad(format!("`{}` holds no usable CA", ca.value.path), error.to_string());
-            return None;
-        }
-    }
-    Some(roots)
-}
-
-/// Some of a system's roots may be odd; none at all means that no server is ever believed.
-fn system_roots(url: &Value) -> Option<Vec<CertificateDer<'static>>> {
-    let found = rustls_native_certs::load_native_certs().certs;
-    if found.is_empty() {
-        let hint =
-            "install them, or name a file: `[backends.NAME]` with `tls = { ca = \"ca.pem\" }`";
-        url.bad("the system has no CA certificates", hint);
+fn read_sites(pairs: &Value, warnings: &mut Vec<String>) -> Option<Sites> {
+    let values = pairs.list(PAIRS)?;
+    if values.is_empty() {
+        pairs.bad("`tls.certificates` is an empty list", "name at least one");
         return None;
     }
-    Some(found)
+    // All of them, so that each one's mistakes are noted.
+    let sites: Vec<Option<Site>> =
+        values.iter().map(|value| read_site(value.table()?, warnings)).collect();
+    let mut sites = sites.into_iter().collect::<Option<Vec<Site>>>()?.into_iter();
+    Some(Sites::new(sites.next()?, sites.collect()))
 }
 
-fn identity(
-    certificate: &Pem,
-    key: &Pem,
-) -> Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
-    let chain = certificate.certificates();
-    let secret = PrivateKeyDer::from_pem_slice(&key.bytes).ok();
-    if secret.is_none() {
-        key.value.bad(format!("`{}` holds no private key", key.value.path), PEM_KEY);
+fn read_site(table: Table, warnings: &mut Vec<String>) -> Option<Site> {
+    let cx = table.cx;
+    let certificate = table.need("certificate", "add `certificate = \"site.pem\"`, its leaf first");
+    let key = table.need("key", "add `key = \"site.key\"`");
+    table.done();
+    let certificate = certificate.and_then(|value| read_file(cx, &value));
+    let key = key.and_then(|value| read_file(cx, &value));
+    let ((certificate, chain), (key, secret)) = certificate.zip(key)?;
+    match site(&chain, &secret) {
+        Ok(site) => {
+            warnings.extend(warning(&certificate, &site, cx.now));
+            Some(site)
+        }
+        Err(bad) => {
+            let about = if bad == BadPem::NoCertificate { &certificate } else { &key };
+            let message = format!("{} {bad}", about.quoted());
+            let mistake = Mistake::at(about.place.clone(), message, hint(bad));
+            cx.mistake(match bad {
+                BadPem::OtherKey => mistake.and(certificate.place, "this certificate"),
+                BadPem::NoCertificate | BadPem::NoKey | BadPem::NoAuthority => mistake,
+            });
+            None
+        }
     }
-    Some((chain?, secret?))
 }
 
-const PEM_KEY: &str = "expected PEM without a passphrase: `-----BEGIN PRIVATE KEY-----`";
+fn hint(bad: BadPem) -> &'static str {
+    match bad {
+        BadPem::NoCertificate | BadPem::NoAuthority => "expected PEM",
+        BadPem::NoKey => "expected PEM, not encrypted",
+        BadPem::OtherKey => "name the pair that belongs together",
+    }
+}
 
-/// Each piece with its length, so that no two lists of pieces look alike.
-fn feed(digest: &mut Sha256, piece: &[u8]) {
-    digest.update((piece.len() as u64).to_be_bytes());
-    digest.update(piece);
+fn warning(certificate: &Text, site: &Site, now: SystemTime) -> Option<String> {
+    let name = certificate.quoted();
+    if site.until <= now {
+        let end = instant::show(site.until);
+        return Some(format!("the certificate {name} expired at {end}: no client accepts it"));
+    }
+    let begin = (site.from > now).then(|| instant::show(site.from))?;
+    Some(format!("the certificate {name} is valid from {begin} on: no client accepts it yet"))
+}
+
+fn read_client_ca(value: &Value) -> Option<ClientCa> {
+    let (text, pem) = read_file(value.cx, value)?;
+    let built = match authorities(&pem) {
+        Ok(roots) => ClientCa::new(pem, roots).map_err(|_| BadPem::NoAuthority),
+        Err(bad) => Err(bad),
+    };
+    built.map_err(|bad| value.bad(format!("{} {bad}", text.quoted()), hint(bad))).ok()
+}
+
+/// A file's bytes; from now on its change may change the configuration.
+fn read_file(cx: &Context, value: &Value) -> Option<(Text, Vec<u8>)> {
+    let text = value.text()?;
+    let path = cx.resolve(&text.text);
+    cx.source(path.clone());
+    match fs::read(&path) {
+        Ok(bytes) => Some((text, bytes)),
+        Err(error) => {
+            let message = format!("cannot read {}: {}", text.quoted(), reason(&error));
+            value.bad(message, "create it, or correct the path");
+            None
+        }
+    }
 }

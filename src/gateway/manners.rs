@@ -23,6 +23,7 @@ pub(super) fn fault(refusal: &Refusal) -> Fault {
         Refusal::BadRequest(_) | Refusal::StrippedPath | Refusal::BodyTooLarge => {
             told("illegal_argument", class::ARGUMENT)
         }
+        Refusal::Misdirected => told("misdirected_request", class::ARGUMENT),
         Refusal::Credential(bad) => credential(*bad, refusal),
         Refusal::Unresolved(why) => unresolved(why, refusal),
         Refusal::ClientCredentials => client(refusal),

@@ -136,7 +136,10 @@ async fn serve(
     record: &mut AccessRecord,
 ) -> Result<Response<Body>, Refusal> {
     let config = &*state.config;
-    let request = Canonical::read(parts, body.is_end_stream(), peer.over_tls, &state.policy)?;
+    let request = Canonical::read(parts, body.is_end_stream(), peer.over_tls(), &state.policy)?;
+    if !peer.may_ask(request.authority.host()) {
+        return Err(Refusal::Misdirected);
+    }
     if state.logs() {
         record.target(logged_target(state, &request));
     }

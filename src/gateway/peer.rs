@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header::FORWARDED};
 use crate::{
     config::Network,
     request::fields::{is_forwarding, is_ordinary},
+    tls::Session,
 };
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -34,8 +35,8 @@ pub struct Peer {
     forwarded: HeaderValue,
     /// For the authority that was asked for last: a connection seldom asks for another.
     asked: RefCell<Option<Rc<Asked>>>,
-    /// Whether the connection came over TLS.
-    pub over_tls: bool,
+    /// What the TLS handshake showed; `None` for a connection in clear text.
+    session: Option<Box<Session>>,
 }
 
 /// Values for one authority, asked for over one connection.
@@ -73,8 +74,24 @@ impl Peer {
             forwarded: visible(&node(ip)),
             text,
             asked,
-            over_tls: false,
+            session: None,
         }
+    }
+
+    /// The same peer, on a connection with that handshake.
+    #[must_use]
+    pub fn over(self, session: Session) -> Self {
+        Self { session: Some(Box::new(session)), ..self }
+    }
+
+    /// Whether the connection came over TLS.
+    pub(super) fn over_tls(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// Whether a request for `host` belongs on this connection.
+    pub(super) fn may_ask(&self, host: &str) -> bool {
+        self.session.as_ref().is_none_or(|session| session.is_for(host))
     }
 
     /// The values for `authority`, which is canonical.
@@ -133,7 +150,7 @@ impl Peer {
     }
 
     fn scheme(&self) -> &'static str {
-        if self.over_tls { "https" } else { "http" }
+        if self.over_tls() { "https" } else { "http" }
     }
 }
 

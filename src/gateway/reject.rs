@@ -22,6 +22,9 @@ pub enum Refusal {
     /// The request has no canonical form.
     #[error(transparent)]
     BadRequest(#[from] BadRequest),
+    /// The host asked for is another one than the TLS handshake named, and not of its certificate.
+    #[error("this connection was made for another host")]
+    Misdirected,
     /// What is there cannot be read as one credential.
     #[error(transparent)]
     Credential(#[from] CredentialError),
@@ -72,6 +75,7 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(bad) => bad.status(),
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::Credential(bad) => bad.status(),
             Self::Unresolved(bad) => bad.status(),
             Self::Denied(denial) => denial.status(),
@@ -96,6 +100,7 @@ impl Refusal {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::BadRequest(bad) => bad.reason(),
+            Self::Misdirected => "misdirected",
             Self::Credential(bad) => bad.reason(),
             Self::Unresolved(bad) => bad.reason(),
             Self::Denied(denial) => denial.reason(),
@@ -114,6 +119,7 @@ impl Refusal {
     fn error(&self) -> &'static str {
         match self {
             Self::BadRequest(_) | Self::StrippedPath => "invalid_request",
+            Self::Misdirected => "misdirected_request",
             Self::Credential(_) | Self::Unresolved(_) | Self::ClientCredentials => {
                 match self.status() {
                     StatusCode::BAD_REQUEST => "invalid_request",
@@ -157,6 +163,7 @@ impl Refusal {
                 ))
             }
             Self::BadRequest(_)
+            | Self::Misdirected
             | Self::Credential(_)
             | Self::Unresolved(_)
             | Self::Denied(_)
@@ -174,7 +181,9 @@ impl Refusal {
     /// The error type of `Proxy-Status` (RFC 9209 2.3).
     fn proxy_error(&self) -> &'static str {
         match self {
-            Self::BadRequest(_) | Self::StrippedPath | Self::BodyTooLarge => "http_request_error",
+            Self::BadRequest(_) | Self::Misdirected | Self::StrippedPath | Self::BodyTooLarge => {
+                "http_request_error"
+            }
             Self::Credential(_) | Self::Denied(_) | Self::ClientCredentials => {
                 "http_request_denied"
             }
@@ -280,6 +289,7 @@ pub fn reasons() -> Vec<&'static str> {
     words.extend(Unresolved::ALL);
     words.extend(Denial::ALL.iter().map(|denial| denial.reason()));
     words.extend([
+        "misdirected",
         "client_credentials",
         "too_many_unknown_tokens",
         "body_too_large",

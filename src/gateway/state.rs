@@ -31,6 +31,7 @@ use crate::{
         log::{AccessSink, Level, event},
         metrics::WorkerMetrics,
     },
+    tls,
     upstream::Upstream,
     usergrid::{self, Office},
 };
@@ -47,6 +48,8 @@ pub struct Generation {
     pub scheme: Scheme,
     /// With `[usergrid]`.
     pub directory: Option<DirectoryOrigin>,
+    /// With `[tls]`: what handshakes are made with.
+    pub tls: Option<Arc<tls::Server>>,
 }
 
 impl Generation {
@@ -232,6 +235,11 @@ impl State {
     /// Whether access lines are written at all.
     pub(super) fn logs(&self) -> bool {
         self.config.log != AccessLog::Off
+    }
+
+    /// What TLS handshakes are made with.
+    pub fn tls(&self) -> Option<Arc<tls::Server>> {
+        self.generation.tls.clone()
     }
 
     /// The worker's connection to the store.

@@ -21,8 +21,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
+    ahead::Ahead,
     ledger::Allowance,
     tap::Tap,
+    tls,
     watch::{Busy, Verdict, Watch},
 };
 use crate::{
@@ -50,14 +52,43 @@ const SEND_BUFFER: usize = 16 * 1024;
 pub(super) async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     manner: Manner,
+    peer: Peer,
+    gate: Rc<Gate>,
+    watch: Rc<Watch>,
+) {
+    let stream = Ahead::new(stream);
+    if manner.tls {
+        // Boxed: a future is as large as the largest road that it may take.
+        return Box::pin(serve_tls(stream, peer, gate, watch)).await;
+    }
+    let mut tap = Tap::new(stream, Rc::clone(&watch));
+    let Ended::Done(Ok(http2)) = first(&watch, tap.speaks_http2()).await else { return };
+    speak(tap, http2, Rc::new(peer), gate, watch).await;
+}
+
+/// A connection that a handshake begins; which HTTP it speaks is agreed there.
+async fn serve_tls(
+    stream: Ahead<impl AsyncRead + AsyncWrite + Unpin + 'static>,
+    peer: Peer,
+    gate: Rc<Gate>,
+    watch: Rc<Watch>,
+) {
+    // Boxed: what a handshake needs goes with its end.
+    let shaken = Box::pin(tls::handshake(stream, &gate, &watch)).await;
+    let Some((stream, session)) = shaken else { return };
+    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let tap = Tap::new(Ahead::new(stream), Rc::clone(&watch));
+    speak(tap, http2, Rc::new(peer.over(session)), gate, watch).await;
+}
+
+/// Serves the requests of a connection.
+async fn speak(
+    mut tap: Tap<impl AsyncRead + AsyncWrite + Unpin + 'static>,
+    http2: bool,
     peer: Rc<Peer>,
     gate: Rc<Gate>,
     watch: Rc<Watch>,
 ) {
-    // Neither can be configured yet: whoever comes here speaks plain HTTP.
-    let Manner { tls: _, proxy_protocol: _ } = manner;
-    let mut tap = Tap::new(stream, Rc::clone(&watch));
-    let Ended::Done(Ok(http2)) = first(&watch, tap.speaks_http2()).await else { return };
     let limits = gate.state().config.limits.clone();
     let service = service_fn({
         let watch = Rc::clone(&watch);
@@ -131,7 +162,7 @@ fn http2_builder(limits: &Limits) -> http2::Builder<OnWorker> {
 }
 
 /// How a stretch of a connection's life ended.
-enum Ended<T> {
+pub(super) enum Ended<T> {
     /// By itself.
     Done(T),
     /// By its watch: for good.
@@ -141,7 +172,7 @@ enum Ended<T> {
 }
 
 /// Waits for a client's first bytes. Whoever is waited for has nothing to finish.
-async fn first<F: Future>(watch: &Watch, future: F) -> Ended<F::Output> {
+pub(super) async fn first<F: Future>(watch: &Watch, future: F) -> Ended<F::Output> {
     let mut future = std::pin::pin!(future);
     std::future::poll_fn(|cx| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {

@@ -2,12 +2,14 @@
 
 mod accept;
 mod addresses;
+mod ahead;
 mod bind;
 mod connection;
 pub mod health;
 mod ledger;
 pub mod local;
 mod tap;
+mod tls;
 mod watch;
 mod worker;
 

@@ -1,6 +1,5 @@
-//! A client's stream with an ear on it: what was read ahead (to tell HTTP/1.1 from HTTP/2, or to wake a
-//! resting connection) is given back first, the [`Watch`] hears of bytes that come and bytes that cannot
-//! go, and the [`Ledger`] of the frames of HTTP/2.
+//! A client's stream with an ear on it: the [`Watch`] hears of bytes that come and bytes that cannot go, and
+//! the [`Ledger`] of the frames of HTTP/2.
 
 use std::{
     io::{self, IoSlice},
@@ -12,26 +11,25 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
+    ahead::{Ahead, MOST},
     ledger::{Allowance, Ledger},
     watch::Watch,
 };
 
 /// What a client with prior knowledge of HTTP/2 says first (RFC 9113 3.4).
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const PREFACE: &[u8; MOST] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A tapped stream.
 pub(super) struct Tap<S> {
-    stream: S,
+    stream: Ahead<S>,
     watch: Rc<Watch>,
-    /// Read ahead and not given yet. Holds no memory while nothing is.
-    ahead: Vec<u8>,
     /// Boxed: HTTP/1.1 has none.
     ledger: Option<Box<Ledger>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Tap<S> {
-    pub(super) fn new(stream: S, watch: Rc<Watch>) -> Self {
-        Self { stream, watch, ahead: Vec::new(), ledger: None }
+    pub(super) fn new(stream: Ahead<S>, watch: Rc<Watch>) -> Self {
+        Self { stream, watch, ledger: None }
     }
 
     /// Reads until it is certain whether the client speaks HTTP/2.
@@ -49,13 +47,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Tap<S> {
 
     fn poll_sniff(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         loop {
-            if !PREFACE.starts_with(&self.ahead) {
+            let ahead = self.stream.bytes();
+            if !PREFACE.starts_with(ahead) {
                 return Poll::Ready(Ok(false));
             }
-            if self.ahead.len() == PREFACE.len() {
+            let missing = PREFACE.len() - ahead.len();
+            if missing == 0 {
                 return Poll::Ready(Ok(true));
             }
-            ready!(self.poll_ahead(cx, PREFACE.len() - self.ahead.len()))?;
+            ready!(self.stream.poll_ahead(cx, missing))?;
         }
     }
 
@@ -64,8 +64,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Tap<S> {
     /// # Errors
     /// When the stream ends or fails before that.
     pub(super) async fn speaks_again(&mut self) -> io::Result<()> {
-        if self.ahead.is_empty() {
-            std::future::poll_fn(|cx| self.poll_ahead(cx, PREFACE.len())).await?;
+        if self.stream.bytes().is_empty() {
+            std::future::poll_fn(|cx| self.stream.poll_ahead(cx, MOST)).await?;
             self.watch.bytes_read();
         }
         Ok(())
@@ -73,19 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Tap<S> {
 
     /// Takes back what somebody read and did not use.
     pub(super) fn unread(&mut self, bytes: &[u8]) {
-        self.ahead.splice(..0, bytes.iter().copied());
-    }
-
-    /// Reads at least one byte and at most `most`, no more than a preface's.
-    fn poll_ahead(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<()>> {
-        let mut room = [0; PREFACE.len()];
-        let mut read = ReadBuf::new(&mut room[..most]);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
-        if read.filled().is_empty() {
-            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-        }
-        self.ahead.extend_from_slice(read.filled());
-        Poll::Ready(Ok(()))
+        self.stream.unread(bytes);
     }
 }
 
@@ -97,14 +85,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        if !this.ahead.is_empty() {
-            let given = this.ahead.len().min(buf.remaining());
-            buf.put_slice(&this.ahead[..given]);
-            this.ahead = this.ahead.split_off(given);
-        }
         let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
-        let read = buf.filled().len() - before;
-        if read == 0 {
+        if buf.filled().len() == before {
             return polled;
         }
         this.watch.bytes_read();
@@ -113,20 +95,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
         {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
-        match polled {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(())),
-        }
+        polled
     }
 }
 
 impl<S: AsyncWrite + Unpin> Tap<S> {
-    fn heard(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn heard<T>(&self, polled: Poll<T>) -> Poll<T> {
         self.watch.write_blocked(polled.is_pending());
+        polled
+    }
+
+    fn wrote(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let (Some(ledger), Poll::Ready(Ok(bytes))) = (&mut self.ledger, &polled) {
             ledger.wrote(*bytes);
         }
-        polled
+        self.heard(polled)
     }
 }
 
@@ -137,7 +120,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.heard(polled)
+        self.wrote(polled)
     }
 
     fn poll_write_vectored(
@@ -146,15 +129,17 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
-        self.heard(polled)
+        self.wrote(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
     }
 
+    /// TLS takes more than the socket does; a client that does not read shows here then.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        self.heard(polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -352,7 +352,7 @@ impl Worker {
         match stream {
             Accepted::Tcp(stream, address) => match tokio::net::TcpStream::from_std(stream) {
                 Ok(stream) => {
-                    let peer = Rc::new(Peer::tcp(address));
+                    let peer = Peer::tcp(address);
                     let Ok(share) = self.share(&peer) else { return };
                     open._share = share;
                     spawn_local(async move {
@@ -364,7 +364,7 @@ impl Worker {
             },
             Accepted::Unix(stream) => match tokio::net::UnixStream::from_std(stream) {
                 Ok(stream) => {
-                    let peer = Rc::new(Peer::unix());
+                    let peer = Peer::unix();
                     spawn_local(async move {
                         connection::serve(stream, manner, peer, gate, watch).await;
                         drop(open);

@@ -41,6 +41,28 @@ const DECISIONS: [&str; 3] = ["permit", "deny", "error"];
 /// Where the identity of a caller was found.
 pub const LEVELS: [&str; 4] = ["hot", "near", "store", "grace"];
 
+/// What became of a TLS handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshake {
+    /// Certificates were looked at.
+    Full,
+    /// The client came back with a ticket.
+    Resumed,
+    /// The client's certificate is not good.
+    ClientCertificate,
+    /// The two sides have nothing in common, or one of them does not speak TLS well.
+    Refused,
+    /// The client speaks HTTP in clear text.
+    PlainHttp,
+    /// The client went away.
+    Closed,
+    /// The time for it was over, or the drain came.
+    Unfinished,
+}
+
+const HANDSHAKES: [&str; 7] =
+    ["full", "resumed", "client_certificate", "refused", "plain_http", "closed", "unfinished"];
+
 /// A cell that one thread writes and any thread reads.
 #[derive(Debug, Default)]
 struct Cell(AtomicU64);
@@ -67,6 +89,7 @@ pub struct WorkerMetrics {
     durations: [Cell; BOUNDS.len() + 1],
     duration_us: Cell,
     lookups: [Cell; LEVELS.len()],
+    handshakes: [Cell; HANDSHAKES.len()],
     /// Connections open now; other workers never write it either.
     connections: AtomicU64,
 }
@@ -81,6 +104,7 @@ impl WorkerMetrics {
             durations: Default::default(),
             duration_us: Cell::default(),
             lookups: Default::default(),
+            handshakes: Default::default(),
             connections: AtomicU64::new(0),
         }
     }
@@ -114,6 +138,11 @@ impl WorkerMetrics {
     /// Counts where an identity was found: an index into [`LEVELS`].
     pub fn lookup(&self, level: usize) {
         self.lookups[level].add(1);
+    }
+
+    /// Counts a TLS handshake.
+    pub fn handshake(&self, result: Handshake) {
+        self.handshakes[result as usize].add(1);
     }
 
     /// Sets how many connections this worker serves.
@@ -226,6 +255,16 @@ impl Metrics {
         Ok(())
     }
 
+    fn encode_handshakes(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "TLS handshakes of clients, by result";
+        let mut family = to.encode_descriptor("tls_handshakes", help, None, MetricType::Counter)?;
+        for (index, result) in HANDSHAKES.iter().enumerate() {
+            let count = self.sum(|worker| worker.handshakes[index].get());
+            ConstCounter::new(count).encode(family.encode_family(&[("result", *result)])?)?;
+        }
+        Ok(())
+    }
+
     fn encode_durations(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let bounds = BOUNDS.iter().copied().chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds
@@ -292,6 +331,7 @@ impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_requests(&mut encoder)?;
         self.encode_lookups(&mut encoder)?;
+        self.encode_handshakes(&mut encoder)?;
         self.encode_durations(&mut encoder)?;
         self.encode_process(&mut encoder)
     }
@@ -311,6 +351,7 @@ mod tests {
         worker.would_deny("token_expired");
         worker.lookup(0);
         worker.set_connections(3);
+        worker.handshake(Handshake::Unfinished);
         let text = metrics.scrape();
         let mut names: Vec<&str> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
@@ -328,6 +369,7 @@ mod tests {
                 "tollgate_requests counter",
                 "tollgate_responses counter",
                 "tollgate_store_up gauge",
+                "tollgate_tls_handshakes counter",
                 "tollgate_worker_connections gauge",
                 "tollgate_would_deny counter",
             ]
@@ -339,6 +381,7 @@ mod tests {
             r#"tollgate_identities_total{level="hot"} 1"#,
             r#"tollgate_request_duration_seconds_bucket{le="0.0005"} 1"#,
             r#"tollgate_request_duration_seconds_bucket{le="+Inf"} 2"#,
+            r#"tollgate_tls_handshakes_total{result="unfinished"} 1"#,
             "tollgate_connections 3",
             r#"tollgate_worker_connections{worker="0"} 3"#,
         ] {

@@ -17,7 +17,7 @@ use super::{
     meter::{Meter, Metered},
 };
 use crate::{
-    config::{Http, Server, Tls},
+    config::{BackendTls, Http, Server},
     tick,
 };
 
@@ -74,7 +74,7 @@ async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
 async fn secure(
     stream: TcpStream,
     name: ServerName<'static>,
-    tls: &Tls,
+    tls: &BackendTls,
 ) -> Result<Box<TlsStream<TcpStream>>, UpstreamError> {
     let connector = TlsConnector::from(Arc::clone(tls.client()));
     let stream = connector.connect(name, stream).await.map_err(UpstreamError::Tls)?;

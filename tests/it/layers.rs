@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 const LAYERS: &[&[&str]] = &[
     &["nearest", "secret", "permission", "tick", "telemetry", "fences"],
     &["principal"],
-    &["token", "request"],
+    &["token", "request", "tls"],
     &["auth::credential", "policy"],
     &["config"],
     &["store", "upstream"],

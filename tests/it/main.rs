@@ -35,6 +35,7 @@ mod stores;
 mod strangers;
 mod streaming;
 mod tenants;
+mod tls;
 mod usergrid;
 mod way_in;
 mod way_out;

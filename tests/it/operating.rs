@@ -91,6 +91,7 @@ fn the_metrics_have_their_documented_names_and_count_what_happened() {
         "tollgate_requests counter",
         "tollgate_responses counter",
         "tollgate_store_up gauge",
+        "tollgate_tls_handshakes counter",
         "tollgate_worker_connections gauge",
         "tollgate_would_deny counter",
     ];

@@ -7,6 +7,8 @@ use std::{
     sync::LazyLock,
 };
 
+use tempfile::TempDir;
+
 use super::{now, variables};
 use crate::config::{Config, Report, check, context::Context, load::parse};
 
@@ -149,7 +151,10 @@ fn everything() -> String {
     let text = uncommented(&reference().0)
         .replace("/etc/ssl/certs/ca-certificates.crt", &certificate)
         .replace("/etc/tollgate/", &format!("{}/", identity().display()))
-        .replace("${file:/run/secrets/tollgate}", "${SECRET}");
+        .replace("${file:/run/secrets/tollgate}", "${SECRET}")
+        .replace("site.pem", &pki("site.pem"))
+        .replace("site.key", &pki("site.key"))
+        .replace("clients.pem", &pki("site.pem"));
     assert!(text.contains(expectation));
     text
 }
@@ -167,6 +172,18 @@ fn identity() -> PathBuf {
         folder
     });
     FOLDER.path().to_owned()
+}
+
+/// A file of a certificate that nobody else has.
+fn pki(name: &str) -> String {
+    static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
+        let folder = TempDir::new().unwrap();
+        let made = rcgen::generate_simple_self_signed(["site.example".to_owned()]).unwrap();
+        fs::write(folder.path().join("site.pem"), made.cert.pem()).unwrap();
+        fs::write(folder.path().join("site.key"), made.signing_key.serialize_pem()).unwrap();
+        folder
+    });
+    FOLDER.path().join(name).display().to_string()
 }
 
 /// `text` with every `# key = value` and `# [table]` in force. Where a key stands there in two forms,
@@ -216,7 +233,8 @@ fn collect(path: &str, table: &toml::Table, written: &mut BTreeSet<String>) {
         if !named {
             written.insert(full.clone());
         }
-        if let toml::Value::Table(table) = value {
+        let tables = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        for table in tables.iter().filter_map(toml::Value::as_table) {
             collect(&full, table, written);
         }
     }

@@ -12,6 +12,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::{
     PATIENCE,
+    pki::Tls,
     wire::{Head, Reader, Wire},
 };
 
@@ -92,6 +93,17 @@ impl Client {
 
     pub(crate) fn connect_unix(path: &Path) -> Self {
         Self::over(Wire::Unix(UnixStream::connect(path).unwrap()))
+    }
+
+    /// A connection after its handshake.
+    pub(crate) fn connect_tls(tls: Tls) -> Self {
+        Self::over(Wire::Tls(Box::new(tls)))
+    }
+
+    /// What the handshake agreed, and what came since.
+    pub(crate) fn tls(&self) -> &Tls {
+        let Wire::Tls(tls) = &self.reader.wire else { panic!("a connection in clear text") };
+        tls
     }
 
     fn over(wire: Wire) -> Self {

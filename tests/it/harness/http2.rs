@@ -1,18 +1,20 @@
 //! An HTTP/2 client with prior knowledge. Driven only while a test waits for it.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     net::TcpStream,
     runtime::Runtime,
     task::JoinHandle,
     time::{self},
 };
+use tokio_rustls::TlsConnector;
 
 use super::PATIENCE;
 
@@ -45,6 +47,8 @@ impl Answer {
 /// A connection.
 pub(crate) struct Http2 {
     runtime: Runtime,
+    /// Scheme and authority of what is asked for.
+    base: String,
     sender: SendRequest<Body>,
     connection: Option<JoinHandle<Result<(), hyper::Error>>>,
 }
@@ -58,7 +62,28 @@ impl Http2 {
             http2::handshake::<_, _, Body>(TokioExecutor::new(), io).await.unwrap()
         });
         let connection = Some(runtime.spawn(connection));
-        Self { runtime, sender, connection }
+        Self { runtime, base: "http://shop.example".to_owned(), sender, connection }
+    }
+
+    /// The same over TLS, for `name`, in whose handshake HTTP/2 must be agreed.
+    pub(crate) fn connect_tls(address: SocketAddr, config: ClientConfig, name: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (sender, connection) = runtime.block_on(async {
+            let stream = TcpStream::connect(address).await.unwrap();
+            let name = ServerName::try_from(name.to_owned()).unwrap();
+            let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
+            let stream = connecting.await.unwrap();
+            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+            let io = TokioIo::new(stream);
+            http2::handshake::<_, _, Body>(TokioExecutor::new(), io).await.unwrap()
+        });
+        let connection = Some(runtime.spawn(connection));
+        Self { runtime, base: format!("https://{name}"), sender, connection }
+    }
+
+    /// Asks another host from now on.
+    pub(crate) fn ask_host(&mut self, host: &str) {
+        self.base = format!("https://{host}");
     }
 
     /// One request with a body that is there at once.
@@ -84,7 +109,7 @@ impl Http2 {
         fields: &[(&str, &str)],
         body: &str,
     ) -> Result<Answer, String> {
-        let request = request(method, target, fields, body);
+        let request = request(&self.base, method, target, fields, body);
         let sender = &mut self.sender;
         self.runtime.block_on(async {
             time::timeout(PATIENCE, exchange(sender, request)).await.expect("no answer over HTTP/2")
@@ -93,7 +118,7 @@ impl Http2 {
 
     /// Begins a request and resets its stream once `until` has returned.
     pub(crate) fn begin_and_leave(&mut self, target: &str, until: impl FnOnce()) {
-        let request = request("GET", target, &[], "");
+        let request = request(&self.base, "GET", target, &[], "");
         let mut sender = self.sender.clone();
         let asking = self.runtime.spawn(async move { exchange(&mut sender, request).await });
         // Its head has to go out before anybody can wait for it.
@@ -112,7 +137,8 @@ impl Http2 {
     pub(crate) fn ask_all(&mut self, targets: &[(&str, Vec<(&str, &str)>)]) -> Vec<Answer> {
         let mut running = Vec::new();
         for (target, fields) in targets {
-            let (mut sender, request) = (self.sender.clone(), request("GET", target, fields, ""));
+            let request = request(&self.base, "GET", target, fields, "");
+            let mut sender = self.sender.clone();
             running.push(
                 self.runtime.spawn(async move { exchange(&mut sender, request).await.unwrap() }),
             );
@@ -134,8 +160,14 @@ impl Http2 {
     }
 }
 
-fn request(method: &str, target: &str, fields: &[(&str, &str)], body: &str) -> Request<Body> {
-    let uri = format!("http://shop.example{target}");
+fn request(
+    base: &str,
+    method: &str,
+    target: &str,
+    fields: &[(&str, &str)],
+    body: &str,
+) -> Request<Body> {
+    let uri = format!("{base}{target}");
     let mut request = Request::builder().method(method).uri(uri);
     for (name, value) in fields {
         request = request.header(*name, *value);

@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod http2;
+pub(crate) mod pki;
 pub(crate) mod redis;
 pub(crate) mod streams;
 pub(crate) mod tls;

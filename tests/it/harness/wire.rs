@@ -8,10 +8,13 @@ use std::{
     time::Duration,
 };
 
+use super::pki::Tls;
+
 /// A connected socket.
 pub(crate) enum Wire {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<Tls>),
 }
 
 impl Wire {
@@ -19,6 +22,7 @@ impl Wire {
         match self {
             Self::Tcp(stream) => Self::Tcp(stream.try_clone().unwrap()),
             Self::Unix(stream) => Self::Unix(stream.try_clone().unwrap()),
+            Self::Tls(_) => panic!("a TLS connection has one hold"),
         }
     }
 
@@ -26,6 +30,7 @@ impl Wire {
         match self {
             Self::Tcp(stream) => stream.set_read_timeout(limit).unwrap(),
             Self::Unix(stream) => stream.set_read_timeout(limit).unwrap(),
+            Self::Tls(stream) => stream.sock.set_read_timeout(limit).unwrap(),
         }
     }
 
@@ -34,6 +39,7 @@ impl Wire {
         let _ = match self {
             Self::Tcp(stream) => stream.shutdown(how),
             Self::Unix(stream) => stream.shutdown(how),
+            Self::Tls(stream) => stream.sock.shutdown(how),
         };
     }
 
@@ -50,6 +56,7 @@ impl Read for Wire {
         match self {
             Self::Tcp(stream) => stream.read(into),
             Self::Unix(stream) => stream.read(into),
+            Self::Tls(stream) => stream.read(into),
         }
     }
 }
@@ -59,10 +66,14 @@ impl Write for Wire {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
             Self::Unix(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        if let Self::Tls(stream) = self {
+            return stream.flush();
+        }
         Ok(())
     }
 }
