@@ -1,6 +1,6 @@
 //! Whom a credential proved. Values only: where they come from is `auth`'s business.
 
-use std::{net::IpAddr, sync::Arc, time::SystemTime};
+use std::{fmt, net::IpAddr, sync::Arc, time::SystemTime};
 
 use uuid::Uuid;
 
@@ -61,6 +61,18 @@ pub enum CertificateName {
 }
 
 impl CertificateName {
+    /// The name that somebody means who writes `text`: an address, else with a colon a URI, else with an
+    /// `@` a mailbox, else a DNS name.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        match text.parse::<IpAddr>() {
+            Ok(ip) => Self::Ip(ip.to_canonical()),
+            Err(_) if text.contains(':') => Self::Uri(text.to_owned()),
+            Err(_) if text.contains('@') => Self::email(text),
+            Err(_) => Self::dns(text),
+        }
+    }
+
     /// A DNS name.
     #[must_use]
     pub fn dns(name: &str) -> Self {
@@ -74,6 +86,15 @@ impl CertificateName {
             Some((local, domain)) => format!("{local}@{}", domain.to_ascii_lowercase()),
             None => address.to_owned(),
         })
+    }
+}
+
+impl fmt::Display for CertificateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(text) | Self::Uri(text) | Self::Email(text) => f.write_str(text),
+            Self::Ip(ip) => ip.fmt(f),
+        }
     }
 }
 

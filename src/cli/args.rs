@@ -174,6 +174,9 @@ pub(super) struct ExplainArgs {
     /// The host that is asked for; otherwise localhost
     #[arg(long, value_name = "HOST")]
     pub(super) host: Option<String>,
+    /// A name in the certificate that the client shows; may be given more than once
+    #[arg(long = "cert", value_name = "NAME")]
+    pub(super) certificate: Vec<String>,
     /// Take this caller for the one whom the credential proves: an id, or JSON with id, name, email, roles,
     /// scopes; for somebody of a tenant also kind, organization, application
     #[arg(long = "as", value_name = "PRINCIPAL", value_parser = caller)]

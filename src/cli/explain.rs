@@ -61,7 +61,8 @@ fn question(args: &ExplainArgs) -> Result<Question, Failure> {
     let (host, target) = url(target);
     let host = args.host.as_deref().or(host).unwrap_or(HOST).to_owned();
     let (method, target) = (method.to_owned(), target.to_owned());
-    Ok(Question { method, target, host, fields, caller: args.caller.clone() })
+    let (caller, certificate) = (args.caller.clone(), args.certificate.clone());
+    Ok(Question { method, target, host, fields, caller, certificate })
 }
 
 /// A whole URL, as one pastes it from a browser, is taken as a client takes it: host and target.

@@ -120,13 +120,13 @@ impl Reader {
     fn attributes(&self) -> &'static str {
         match self.principal.kind {
             PrincipalKind::ApplicationUser => {
-                "`@acme/shop`, `role=x`, `name=z` and `email=e` may follow"
+                "`@acme/shop`, `role=x`, `name=z`, `email=e` and `cert=n` may follow"
             }
-            PrincipalKind::AdminUser => "`@acme`, `name=z` and `email=e` may follow",
+            PrincipalKind::AdminUser => "`@acme`, `name=z`, `email=e` and `cert=n` may follow",
             PrincipalKind::Application => "`@acme/shop` follows",
             PrincipalKind::Organization => "`@acme` follows",
             PrincipalKind::User | PrincipalKind::Guest => {
-                "`role=x`, `scope=y`, `name=z` and `email=e` may follow"
+                "`role=x`, `scope=y`, `name=z`, `email=e` and `cert=n` may follow"
             }
         }
     }

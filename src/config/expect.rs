@@ -1,7 +1,10 @@
 //! `[expect]`: what an operator promises about the rules, asked of the very functions that judge
 //! requests. A failing expectation is a mistake like any other.
 
-use std::{ops::Range, time::SystemTime};
+use std::{
+    ops::Range,
+    time::{Duration, SystemTime},
+};
 
 use http::{Method, Request, header::HOST};
 
@@ -14,7 +17,7 @@ use super::{
 };
 use crate::{
     policy::{Presented, Requirement, RuleSet, Tenant, TenantRequest, decide},
-    principal::Principal,
+    principal::{Certificate, CertificateName, Principal},
     request::{Canonical, RequestPolicy, path::CanonicalPath},
 };
 
@@ -37,6 +40,8 @@ struct Asked {
     host: String,
     target: String,
     principal: Option<Principal>,
+    /// Of the certificate that the client shows; none for no certificate.
+    names: Vec<CertificateName>,
 }
 
 /// What became of it.
@@ -189,7 +194,10 @@ impl Judge<'_> {
             protected: false,
         });
         let presented = caller.map_or(Presented::Nothing, Presented::Proven);
-        let decision = decide(found.as_ref(), presented, self.now, tenant.as_ref());
+        let until = self.now + Duration::from_secs(1); // it is valid at the moment
+        let shown = Certificate { names: asked.names.clone(), until };
+        let shown = Some(&shown).filter(|shown| !shown.names.is_empty());
+        let decision = decide(found.as_ref(), presented, self.now, tenant.as_ref(), shown);
         let rule = found.as_ref().map(|found| {
             format!("`{} = {}` ({})", found.rule.name, found.rule.asks, found.rule.place)
         });
@@ -223,7 +231,9 @@ fn read_asked(cx: &Context, key: &Text, usergrid: bool) -> Option<Asked> {
 
 fn parse_asked(text: &str, usergrid: bool) -> Result<Asked, Fault> {
     const SHAPE: &str = "write `GET /path`, or `GET /path as user eve role=buyer`";
-    let mut words = words(text)?.into_iter();
+    let (shown, words): (Vec<_>, Vec<_>) =
+        words(text)?.into_iter().partition(|(_, word)| word.starts_with("cert="));
+    let mut words = words.into_iter();
     let end = text.len()..text.len();
     let (at, method) =
         words.next().ok_or((0..0, "an expectation names a request".to_owned(), SHAPE))?;
@@ -241,7 +251,14 @@ fn parse_asked(text: &str, usergrid: bool) -> Result<Asked, Fault> {
             return Err((at, format!("`{word}` is not expected here"), SHAPE));
         }
     };
-    Ok(Asked { method, host: host.to_owned(), target: target.to_owned(), principal })
+    let mut names = Vec::with_capacity(shown.len());
+    for (at, word) in shown {
+        match word.strip_prefix("cert=").unwrap_or_default() {
+            "" => return Err((at, "`cert` is empty".to_owned(), "write `cert=app.example`")),
+            name => names.push(CertificateName::read(name)),
+        }
+    }
+    Ok(Asked { method, host: host.to_owned(), target: target.to_owned(), principal, names })
 }
 
 /// The words of a text with their places; single quotes keep blanks together.
@@ -286,6 +303,8 @@ mod tests {
         assert_eq!(principal.id, "eve b");
         assert_eq!(principal.roles, ["night shift"]);
         assert_eq!(principal.scopes, ["s"]);
+        let shown = parse_asked("GET /x cert=App.example cert=10.0.0.1", false).unwrap().names;
+        assert_eq!(shown, ["app.example", "10.0.0.1"].map(CertificateName::read));
         assert!(parse_asked("GET /x as guest", false).unwrap().principal.is_none());
         assert!(parse_asked("GET /x", false).unwrap().principal.is_none());
     }
@@ -308,6 +327,7 @@ mod tests {
             ("GET /x as user eve age=3",    19..24, "`age` is nothing that a user has"),
             ("GET /x as user e name=a name=b", 24..30, "`name` stands here twice"),
             ("GET /x as guest role=a",      16..22, "a guest has neither name nor roles"),
+            ("GET /x as user eve cert=",    19..24, "`cert` is empty"),
             ("GET /x as user 'eve",         15..19, "the `'` is never closed"),
         ] {
             let (found, said, _) = parse_asked(text, false).unwrap_err();

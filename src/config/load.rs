@@ -84,7 +84,12 @@ fn build(cx: &Context, path: &Path, top: &Table, others: &[Table]) -> Option<Con
     let ready_requires_store = read_ready(top);
     let names: Vec<_> = identity.iter().map(|field| field.name.clone()).collect();
     let requests = RequestPolicy { paths, fence: Fence::new(&names), limits: limits.head };
-    let reading = rules::Reading { paths: &requests.paths, backends: &backends, usergrid: tenants };
+    let reading = rules::Reading {
+        paths: &requests.paths,
+        backends: &backends,
+        usergrid: tenants,
+        client_ca: tls.asks_clients,
+    };
     let (rules, expectations) = read_rules(cx, top, others, &requests, &reading);
     let (rules, store) = (rules?, store?);
     let mut warnings = warnings::of(&rules, &backends, &store, &secrets, cx.now);

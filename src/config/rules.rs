@@ -45,6 +45,8 @@ pub(super) struct Reading<'a> {
     pub(super) backends: &'a Backends,
     /// Whether there is a `[usergrid]`.
     pub(super) usergrid: bool,
+    /// Whether clients are asked for certificates.
+    pub(super) client_ca: bool,
 }
 
 /// The rules of all `tables`, or `None` if one of them has a mistake.
@@ -228,6 +230,11 @@ fn read_requirement(
     let left = left?;
     let tenancy = if reading.usergrid { left.tenancy() } else { Tenancy::Plain };
     match Requirement::parse(&text.text, left.captures(), tenancy) {
+        Ok(requirement) if requirement.looks_at_certificates() && !reading.client_ca => {
+            let hint = "add `client-ca = \"clients.pem\"`: who vouches for clients";
+            value.bad("`cert` needs `client-ca` in [tls]", hint);
+            None
+        }
         Ok(requirement) => Some(requirement),
         Err(_) if text.is_filled_in() => {
             // The error quotes the text, and that holds what a variable held.

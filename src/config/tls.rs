@@ -21,13 +21,17 @@ const PAIRS: &str = "a list such as `[{ certificate = \"site.pem\", key = \"site
 pub(super) struct Tls {
     pub(super) settings: Option<Settings>,
     pub(super) warnings: Vec<String>,
+    /// Whether there is a `client-ca`: even a faulty one is one.
+    pub(super) asks_clients: bool,
 }
 
 pub(super) fn read(table: Table) -> Tls {
     let mut warnings = Vec::new();
     let pairs = table.need("certificates", &format!("add `certificates`, {PAIRS}"));
     let sites = pairs.and_then(|pairs| read_sites(&pairs, &mut warnings));
-    let client_ca = match table.get("client-ca") {
+    let client_ca = table.get("client-ca");
+    let asks_clients = client_ca.is_some();
+    let client_ca = match client_ca {
         None => Some(None),
         Some(value) => read_client_ca(&value).map(Some),
     };
@@ -38,7 +42,7 @@ pub(super) fn read(table: Table) -> Tls {
         client_ca,
         tls12: tls12.unwrap_or(true),
     });
-    Tls { settings, warnings }
+    Tls { settings, warnings, asks_clients }
 }
 
 fn read_sites(pairs: &Value, warnings: &mut Vec<String>) -> Option<Sites> {

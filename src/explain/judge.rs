@@ -19,7 +19,7 @@ use crate::{
     directory::TenantName,
     gateway::Refusal,
     policy::{self, Denial, Match, Permit, Requirement, TenantRequest, explain},
-    principal::Principal,
+    principal::{Certificate, Principal},
     request::{Canonical, path::CanonicalPath},
     telemetry::instant::unix_ms,
     usergrid::place::TenantPath,
@@ -30,7 +30,7 @@ impl Asked<'_> {
     /// [`tenant`](Asked::tenant); without it the tenant is made of the path's names.
     #[must_use]
     pub fn judge(self, proof: Option<Proof>, known: Option<Known>, now: SystemTime) -> Explanation {
-        let Self { config, sources, request, caller, reading } = self;
+        let Self { config, sources, request, caller, certificate, reading } = self;
         let mut told = Explanation {
             request,
             canonical: None,
@@ -42,7 +42,8 @@ impl Asked<'_> {
             decision: says::preflight(),
             forwarded: None,
         };
-        let judge = Judge { config, sources, usergrid: config.usergrid.is_some(), now };
+        let usergrid = config.usergrid.is_some();
+        let judge = Judge { config, sources, usergrid, certificate, now };
         let judged = match reading {
             Reading::Refused(bad) => Err(bad.into()),
             Reading::Preflight(canonical) => {
@@ -63,6 +64,8 @@ struct Judge<'a> {
     config: &'a Config,
     sources: Sources,
     usergrid: bool,
+    /// The one that the question says the client shows.
+    certificate: Option<Certificate>,
     now: SystemTime,
 }
 
@@ -146,7 +149,8 @@ impl<'a> Judge<'a> {
         let rest = road.rest();
         let tenant = road.tenant(&rest);
         let found = road.found(self.config);
-        match decide(found.as_ref(), calling, self.now, tenant.as_ref()) {
+        let certificate = self.certificate.as_ref();
+        match decide(found.as_ref(), calling, self.now, tenant.as_ref(), certificate) {
             Judged::Permit(permit) => {
                 if let Some(refused) = ground.and_then(Ground::no_such_user) {
                     return Err(refused);
@@ -168,7 +172,7 @@ impl<'a> Judge<'a> {
             Judged::Refuse(denial) => {
                 told.decision = says::refusal(&Refusal::Denied(denial), self.usergrid);
                 told.decision.to_pass =
-                    says::to_pass(denial, found.as_ref(), calling, tenant.as_ref());
+                    says::to_pass(denial, found.as_ref(), calling, tenant.as_ref(), certificate);
                 told.decision.because = None; // the rule and its terms say it better
             }
             Judged::Depends(denial) => told.decision = says::depends(denial, self.usergrid),
@@ -185,7 +189,8 @@ impl<'a> Judge<'a> {
         let next = candidates.iter().find(|other| other.index != found.index);
         let unknown = matches!(calling, CallerIs::SomeUser(_));
         let public = next.is_some_and(|next| next.rule.requirement == Requirement::Public);
-        let decided = policy::decide(next, calling.presented(), self.now, tenant.as_ref());
+        let (presented, certificate) = (calling.presented(), self.certificate.as_ref());
+        let decided = policy::decide(next, presented, self.now, tenant.as_ref(), certificate);
         let without_it = match (decided, calling) {
             (_, CallerIs::Refused(answer)) if !public => answer.clone(),
             (Ok(_), _) => "permit".to_owned(),
@@ -195,10 +200,11 @@ impl<'a> Judge<'a> {
         let terms = match calling {
             CallerIs::Refused(_) => Vec::new(),
             CallerIs::Nobody | CallerIs::Known(_) | CallerIs::SomeUser(_) => {
-                explain::explain(&found, calling.presented(), tenant.as_ref())
+                explain::explain(&found, presented, tenant.as_ref(), certificate)
             }
         };
         let term = |term: explain::TermCheck| {
+            let unknown = unknown && term.of_caller;
             let holds = (!unknown || term.holds).then_some(term.holds);
             let says = match holds {
                 Some(_) if unknown => "yes: whoever it is".to_owned(),
@@ -280,11 +286,14 @@ fn decide<'a>(
     calling: &'a CallerIs,
     now: SystemTime,
     tenant: Option<&TenantRequest<'_>>,
+    certificate: Option<&Certificate>,
 ) -> Judged<'a> {
-    match (policy::decide(found, calling.presented(), now, tenant), calling) {
+    match (policy::decide(found, calling.presented(), now, tenant, certificate), calling) {
         (Ok(permit), _) => Judged::Permit(permit),
         (Err(denial), CallerIs::SomeUser(_)) => match denial {
-            Denial::NoRule | Denial::Denied | Denial::RuleExpired => Judged::Refuse(denial),
+            Denial::NoRule | Denial::Denied | Denial::RuleExpired | Denial::CertificateMissing => {
+                Judged::Refuse(denial)
+            }
             Denial::Unauthenticated
             | Denial::RoleMissing
             | Denial::ScopeMissing

@@ -1,13 +1,18 @@
 //! What is asked: a request that nobody sent, and perhaps whom to take for its caller.
 
+use std::time::{Duration, SystemTime};
+
 use http::{HeaderName, HeaderValue, Method, Request, Version, header::HOST, request::Parts};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     config::caller::at_home,
     policy::requirement::At,
-    principal::{Principal, PrincipalKind},
+    principal::{Certificate, CertificateName, Principal, PrincipalKind},
 };
+
+/// Longer than anybody will ask.
+const FOR_EVER: Duration = Duration::from_secs(1 << 40);
 
 /// A request to explain. It crosses the admin listener as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +30,9 @@ pub struct Question {
     /// Take this caller for the one that the credential proves.
     #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
     pub caller: Option<Caller>,
+    /// The names of the certificate that the client shows; none for no certificate.
+    #[serde(default, rename = "cert", skip_serializing_if = "Vec::is_empty")]
+    pub certificate: Vec<String>,
 }
 
 /// A caller made up for a question.
@@ -161,6 +169,14 @@ impl Caller {
 }
 
 impl Question {
+    /// The certificate, which is valid for ever.
+    pub(super) fn certificate(&self) -> Option<Certificate> {
+        let names: Vec<_> =
+            self.certificate.iter().map(|name| CertificateName::read(name)).collect();
+        let until = SystemTime::UNIX_EPOCH + FOR_EVER;
+        (!names.is_empty()).then_some(Certificate { names, until })
+    }
+
     /// The head as hyper would hand it over; `None` when no server could read its target.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use crate::{
     directory::TenantName,
     gateway::{Refusal, is_preflight},
     policy::Requirement,
-    principal::Principal,
+    principal::{Certificate, Principal},
     request::{BadRequest, Canonical, owned::is_owned, path::CanonicalPath},
     usergrid::{
         Fault,
@@ -26,6 +26,8 @@ pub struct Asked<'a> {
     pub(super) request: String,
     /// `--as`
     pub(super) caller: Option<Principal>,
+    /// `--cert`
+    pub(super) certificate: Option<Certificate>,
     pub(super) reading: Reading,
 }
 
@@ -100,9 +102,10 @@ impl<'a> Asked<'a> {
         let request = format!("{} {}", question.method, redacted(&question.target, &sources));
         let caller =
             question.caller.as_ref().map(|caller| caller.principal(tenants)).transpose()?;
+        let certificate = question.certificate();
         let Some(parts) = question.head()? else {
             let reading = Reading::Refused(BadRequest::TargetForm);
-            return Ok(Self { config, sources, request, caller, reading });
+            return Ok(Self { config, sources, request, caller, certificate, reading });
         };
         let (fields, raw_path) = (parts.headers.clone(), parts.uri.path().to_owned());
         let preflight = config.cors.is_some() && is_preflight(&parts.method, &parts.headers);
@@ -117,7 +120,7 @@ impl<'a> Asked<'a> {
                 }
             },
         };
-        Ok(Self { config, sources, request, caller, reading })
+        Ok(Self { config, sources, request, caller, certificate, reading })
     }
 
     /// The credential that somebody has to resolve before [`judge`](Self::judge): `None` when the

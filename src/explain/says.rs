@@ -12,7 +12,7 @@ use crate::{
     },
     gateway::Refusal,
     policy::{Denial, Match, Permit, TenantRequest, explain},
-    principal::Principal,
+    principal::{Certificate, Principal},
     request::Canonical,
 };
 
@@ -181,6 +181,7 @@ pub(super) fn to_pass(
     found: Option<&Match<'_>>,
     calling: &CallerIs,
     tenant: Option<&TenantRequest<'_>>,
+    certificate: Option<&Certificate>,
 ) -> Vec<String> {
     match denial {
         Denial::NoRule => vec!["write a rule that matches it".to_owned()],
@@ -194,8 +195,9 @@ pub(super) fn to_pass(
         | Denial::NotSelf
         | Denial::NotPermitted
         | Denial::OtherTenant
+        | Denial::CertificateMissing
         | Denial::Forbidden => found
-            .map(|found| explain::remedies(found, calling.presented(), tenant))
+            .map(|found| explain::remedies(found, calling.presented(), tenant, certificate))
             .unwrap_or_default(),
     }
 }

@@ -41,6 +41,7 @@ fn question(target: &str, fields: &[(&str, &str)]) -> Question {
         host: "shop.example".to_owned(),
         fields: fields.collect(),
         caller: None,
+        certificate: Vec::new(),
     }
 }
 

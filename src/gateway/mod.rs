@@ -203,7 +203,8 @@ impl<'a> Way<'a> {
             None => Vec::new(),
         };
         let asked = tenant.map(|at| road::request(at.tenant, &request.method, &rest, at.subject));
-        let permit = policy::decide(rule.as_ref(), presented, record.at(), asked.as_ref())?;
+        let (at, certificate) = (record.at(), peer.certificate());
+        let permit = policy::decide(rule.as_ref(), presented, at, asked.as_ref(), certificate)?;
         record.waived(permit.waived());
 
         state.sources.strip(&mut request.fields, &mut request.query);

@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header::FORWARDED};
 
 use crate::{
     config::Network,
+    principal::Certificate,
     request::fields::{is_forwarding, is_ordinary},
     tls::Session,
 };
@@ -87,6 +88,11 @@ impl Peer {
     /// Whether the connection came over TLS.
     pub(super) fn over_tls(&self) -> bool {
         self.session.is_some()
+    }
+
+    /// The client's certificate, verified when the connection began.
+    pub(super) fn certificate(&self) -> Option<&Certificate> {
+        self.session.as_ref()?.certificate.as_ref()
     }
 
     /// Whether a request for `host` belongs on this connection.

@@ -136,7 +136,10 @@ impl Refusal {
                 | Denial::NotPermitted
                 | Denial::OtherTenant
                 | Denial::Forbidden => "insufficient_scope",
-                Denial::NoRule | Denial::Denied | Denial::RuleExpired => "forbidden",
+                Denial::NoRule
+                | Denial::Denied
+                | Denial::RuleExpired
+                | Denial::CertificateMissing => "forbidden",
             },
             Self::TooManyUnknown => "too_many_requests",
             Self::BodyTooLarge => "content_too_large",

@@ -169,7 +169,8 @@ async fn tenant(
         let rule = index.map(|index| way.state.config.rules.at(index, &request.path));
         let presented = caller.map_or(Presented::Nothing, Presented::Proven);
         let asked = road::request(at.tenant, &request.method, &rest, subject);
-        policy::decide(rule.as_ref(), presented, record.at(), Some(&asked))?;
+        let certificate = way.peer.certificate();
+        policy::decide(rule.as_ref(), presented, record.at(), Some(&asked), certificate)?;
         return Err(fault.into());
     }
     way.judge_and_forward(request, body, known.caller(), (index, Some(at)), record).await

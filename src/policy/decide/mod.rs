@@ -6,6 +6,8 @@
 //! needs a `Permit`, as forwarding does, cannot run before a decision.
 
 #[cfg(test)]
+mod certificate_tests;
+#[cfg(test)]
 mod tenant_tests;
 #[cfg(test)]
 mod tests;
@@ -19,7 +21,7 @@ use super::{
     requirement::{At, Attribute, Requirement, Term},
     tenant::{DEFAULT_ROLE, TenantRequest},
 };
-use crate::principal::{Principal, PrincipalKind};
+use crate::principal::{Certificate, CertificateName, Principal, PrincipalKind};
 
 /// What the client presented, as far as it was proven. A bad credential never gets here: it is 401 before.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +87,9 @@ pub enum Denial {
     /// The caller belongs to another tenant.
     #[error("this belongs to another tenant")]
     OtherTenant,
+    /// Only whoever shows a certificate gets through, with the name that is asked for.
+    #[error("a client certificate is needed, valid and with the right name")]
+    CertificateMissing,
     /// Things of more than one kind are missing, or the caller is of another kind than is asked for.
     #[error("the caller lacks rights that are needed")]
     Forbidden,
@@ -95,7 +100,7 @@ pub enum Denial {
 
 impl Denial {
     /// All of them, for tables and metrics.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoRule,
         Self::Unauthenticated,
         Self::Denied,
@@ -104,6 +109,7 @@ impl Denial {
         Self::NotSelf,
         Self::NotPermitted,
         Self::OtherTenant,
+        Self::CertificateMissing,
         Self::Forbidden,
         Self::RuleExpired,
     ];
@@ -120,6 +126,7 @@ impl Denial {
             Self::NotSelf => "not_self",
             Self::NotPermitted => "not_permitted",
             Self::OtherTenant => "other_tenant",
+            Self::CertificateMissing => "certificate_missing",
             Self::Forbidden => "forbidden",
             Self::RuleExpired => "rule_expired",
         }
@@ -137,6 +144,7 @@ impl Denial {
             | Self::NotSelf
             | Self::NotPermitted
             | Self::OtherTenant
+            | Self::CertificateMissing
             | Self::Forbidden
             | Self::RuleExpired => StatusCode::FORBIDDEN,
         }
@@ -159,6 +167,7 @@ impl Denial {
             | Self::NotSelf
             | Self::NotPermitted
             | Self::OtherTenant
+            | Self::CertificateMissing
             | Self::Forbidden => true,
             Self::NoRule | Self::RuleExpired => false,
         }
@@ -166,7 +175,8 @@ impl Denial {
 }
 
 /// Decides whether the rule found lets `presented` through at `now`. `tenant` is the one that the path
-/// names: always `None` without `[usergrid]`.
+/// names: always `None` without `[usergrid]`. `certificate` is the client's, whose issuer was verified when
+/// the connection began; whether it is valid yet is judged now.
 ///
 /// A rule refuses *at* its `until`, and is no longer in audit *at* its `audit` instant.
 ///
@@ -177,6 +187,7 @@ pub fn decide<'a>(
     presented: Presented<'a>,
     now: SystemTime,
     tenant: Option<&TenantRequest<'_>>,
+    certificate: Option<&Certificate>,
 ) -> Result<Permit<'a>, Denial> {
     let found = found.ok_or(Denial::NoRule)?;
     let rule = found.rule;
@@ -184,7 +195,8 @@ pub fn decide<'a>(
         return Err(Denial::RuleExpired);
     }
     let caller = caller(presented);
-    match judge(found, caller, tenant) {
+    let certificate = certificate.filter(|certificate| now < certificate.until);
+    match judge(found, caller, tenant, certificate) {
         Ok(principal) => Ok(Permit { rule, principal, waived: None }),
         Err(denial) => {
             let in_audit = rule.audit.is_some_and(|audit| audit > now);
@@ -210,6 +222,7 @@ fn judge<'a>(
     found: &Match<'_>,
     caller: Option<&'a Principal>,
     tenant: Option<&TenantRequest<'_>>,
+    certificate: Option<&Certificate>,
 ) -> Result<Option<&'a Principal>, Denial> {
     let lists = match &found.rule.requirement {
         Requirement::Public => return Ok(None),
@@ -217,14 +230,14 @@ fn judge<'a>(
         Requirement::Deny => return Err(Denial::Denied),
         Requirement::Any(lists) => lists,
     };
-    let asker = Asker { found, caller, tenant };
+    let asker = Asker { found, caller, tenant, certificate };
     // A list without a term would hold for everybody: it holds for nobody.
     let holds_whole =
         |list: &Vec<Term>| !list.is_empty() && list.iter().all(|term| asker.meets(term));
     if lists.iter().any(holds_whole) {
         return Ok(caller);
     }
-    let caller = caller.ok_or(Denial::Unauthenticated)?;
+    let Some(caller) = caller else { return Err(asker.missing_of_nobody(lists)) };
     Err(if asker.is_stranger(caller) { Denial::OtherTenant } else { asker.missing(lists) })
 }
 
@@ -234,11 +247,16 @@ pub(super) struct Asker<'a> {
     pub(super) found: &'a Match<'a>,
     pub(super) caller: Option<&'a Principal>,
     pub(super) tenant: Option<&'a TenantRequest<'a>>,
+    /// Valid at the moment of the decision.
+    pub(super) certificate: Option<&'a Certificate>,
 }
 
 impl Asker<'_> {
     /// Whether one term holds.
     pub(super) fn meets(&self, term: &Term) -> bool {
+        if let Term::Certificate(name) = term {
+            return self.shows(name.as_ref());
+        }
         match self.caller {
             Some(caller) => !self.is_stranger(caller) && self.holds(term, caller),
             // A guest is judged too, by what the tenant lets guests do.
@@ -246,6 +264,13 @@ impl Asker<'_> {
                 *term == Term::Permissions && self.tenant.is_some_and(|tenant| tenant.permits(None))
             }
         }
+    }
+
+    /// Whether the client has shown a certificate, with that name if one is asked for.
+    fn shows(&self, name: Option<&CertificateName>) -> bool {
+        let has =
+            |certificate: &Certificate| name.is_none_or(|name| certificate.names.contains(name));
+        self.certificate.is_some_and(has)
     }
 
     /// Whether the path is a tenant's and the caller is not: then no term holds.
@@ -284,14 +309,22 @@ impl Asker<'_> {
             }
             Term::Permissions => self.tenant.is_some_and(|tenant| tenant.permits(Some(caller))),
             Term::Level(kind) => caller.kind == *kind,
-            // No term stands inside two tenants.
-            Term::Of { .. } => false,
+            // No term stands inside two tenants, and a certificate in none.
+            Term::Of { .. } | Term::Certificate(_) => false,
         }
+    }
+
+    /// Why nobody does not get in: a credential might help, unless every list lacks a certificate too.
+    fn missing_of_nobody(&self, lists: &[Vec<Term>]) -> Denial {
+        let lacks =
+            |list: &Vec<Term>| list.iter().any(|term| term.is_certificate() && !self.meets(term));
+        let hopeless = !lists.is_empty() && lists.iter().all(lacks);
+        if hopeless { Denial::CertificateMissing } else { Denial::Unauthenticated }
     }
 
     /// The one reason among several lists that all failed: what an operator can give most easily. That
     /// is a role, where a role is all that some list lacks; else a scope; else being the one whom the
-    /// path names, a permission, another tenant; and `Forbidden` where every list lacks things of two
+    /// path names, a permission, a certificate, another tenant; and `Forbidden` where every list lacks things of two
     /// kinds.
     fn missing(&self, lists: &[Vec<Term>]) -> Denial {
         let lacks = |list: &Vec<Term>| {
@@ -305,6 +338,7 @@ impl Asker<'_> {
             Denial::ScopeMissing,
             Denial::NotSelf,
             Denial::NotPermitted,
+            Denial::CertificateMissing,
             Denial::OtherTenant,
         ]
         .into_iter()
@@ -313,6 +347,9 @@ impl Asker<'_> {
     }
 
     fn denial_of(&self, term: &Term) -> Denial {
+        if term.is_certificate() {
+            return Denial::CertificateMissing;
+        }
         let is_caller = |elsewhere: &dyn Fn(&Principal) -> bool| self.caller.is_some_and(elsewhere);
         let (term, is_elsewhere) = if let Term::Of { term, at } = term {
             (&**term, is_caller(&|caller| !belongs_to(caller, at)))
@@ -328,6 +365,7 @@ impl Asker<'_> {
             Term::Scope(_) => Denial::ScopeMissing,
             Term::SelfIs { .. } => Denial::NotSelf,
             Term::Permissions => Denial::NotPermitted,
+            Term::Certificate(_) => Denial::CertificateMissing,
             Term::Level(_) | Term::Of { .. } => Denial::Forbidden,
         }
     }

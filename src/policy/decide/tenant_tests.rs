@@ -112,7 +112,7 @@ fn outcome(
         protected: false,
     });
     let presented = caller.map_or(Presented::Nothing, Presented::Proven);
-    decide(Some(&found), presented, SystemTime::UNIX_EPOCH, request.as_ref())
+    decide(Some(&found), presented, SystemTime::UNIX_EPOCH, request.as_ref(), None)
         .map(|permit| permit.principal().map(|principal| principal.id.clone()))
 }
 
@@ -314,6 +314,6 @@ fn audit_waives_what_tenants_refuse_too() {
         protected: false,
     };
     let presented = Presented::Proven(&eve);
-    let permit = decide(found.as_ref(), presented, SystemTime::UNIX_EPOCH, Some(&request));
+    let permit = decide(found.as_ref(), presented, SystemTime::UNIX_EPOCH, Some(&request), None);
     assert_eq!(permit.unwrap().waived(), Some(OtherTenant));
 }

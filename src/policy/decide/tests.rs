@@ -37,7 +37,7 @@ fn outcome(
     let set = testing::rules(vec![line]);
     let path = CanonicalPath::parse(&format!("/u/{path}"), &testing::STRICT).unwrap();
     let found = set.find(&http::Method::GET, "x", &path).expect("the rule takes every such path");
-    decide(Some(&found), presented, at(NOW), None).map(|permit| {
+    decide(Some(&found), presented, at(NOW), None, None).map(|permit| {
         assert_eq!(permit.rule().asks, set.rules()[0].asks);
         (permit.principal().cloned(), permit.waived())
     })
@@ -143,7 +143,7 @@ fn even_where_case_does_not_count_self_compares_bytes() {
         let path = CanonicalPath::parse(path, &paths).unwrap();
         let found = set.find(&http::Method::GET, "x", &path);
         let bob = caller("bob", &[], &[]);
-        decide(found.as_ref(), Presented::Proven(&bob), at(NOW), None).map(|_| ())
+        decide(found.as_ref(), Presented::Proven(&bob), at(NOW), None, None).map(|_| ())
     };
     assert_eq!(decides("/u/bob"), Ok(()));
     assert_eq!(decides("/u/BOB"), Err(NotSelf));
@@ -181,7 +181,7 @@ fn a_proven_guest_is_as_good_as_nothing_presented() {
 fn without_a_rule_nobody_passes() {
     let bob = caller("bob", &[], &[]);
     for presented in [Presented::Nothing, Presented::Proven(&bob)] {
-        assert_eq!(decide(None, presented, at(NOW), None).map(|_| ()), Err(NoRule));
+        assert_eq!(decide(None, presented, at(NOW), None, None).map(|_| ()), Err(NoRule));
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     requirement::{Attribute, Requirement, Term},
     tenant::{DEFAULT_ROLE, GUEST_ROLE, TenantRequest},
 };
-use crate::principal::{Principal, PrincipalKind};
+use crate::principal::{Certificate, CertificateName, Principal, PrincipalKind};
 
 /// One term and how it went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct TermCheck {
     pub term: String,
     /// Whether it holds for the caller.
     pub holds: bool,
+    /// Whether the answer depends on who the caller is.
+    pub of_caller: bool,
     /// ``no: {id} is `bob`, the caller is `eve` ``
     pub says: String,
 }
@@ -33,11 +35,13 @@ pub fn explain(
     found: &Match<'_>,
     presented: Presented<'_>,
     tenant: Option<&TenantRequest<'_>>,
+    certificate: Option<&Certificate>,
 ) -> Vec<Vec<TermCheck>> {
-    let asker = Asker { found, caller: decide::caller(presented), tenant };
+    let asker = Asker { found, caller: decide::caller(presented), tenant, certificate };
     let check = |term: &Term| {
         let holds = asker.meets(term);
         let sentence = match asker.caller {
+            _ if term.is_certificate() => shown(certificate),
             None if *term == Term::Permissions => permissions(&asker, holds),
             None => "there is no credential".to_owned(),
             Some(caller) => sentence(term, &asker, caller),
@@ -45,6 +49,7 @@ pub fn explain(
         TermCheck {
             term: term.text(found.rule.left.captures()),
             holds,
+            of_caller: !term.is_certificate(),
             says: format!("{}: {sentence}", if holds { "yes" } else { "no" }),
         }
     };
@@ -58,14 +63,14 @@ pub fn remedies(
     found: &Match<'_>,
     presented: Presented<'_>,
     tenant: Option<&TenantRequest<'_>>,
+    certificate: Option<&Certificate>,
 ) -> Vec<String> {
-    let asker = Asker { found, caller: decide::caller(presented), tenant };
+    let asker = Asker { found, caller: decide::caller(presented), tenant, certificate };
     if lists(found).iter().any(|list| list.iter().all(|term| asker.meets(term))) {
         return Vec::new();
     }
     let Some(caller) = asker.caller else {
-        let asks = !lists(found).is_empty();
-        return if asks { vec!["present a credential".to_owned()] } else { Vec::new() };
+        return remedies_of_nobody(found, &asker);
     };
     if asker.is_stranger(caller) {
         return Vec::new();
@@ -76,6 +81,51 @@ pub fn remedies(
         steps.map(|steps| steps.join(" and "))
     });
     ways.collect()
+}
+
+/// What would let nobody pass: a credential, whoever it proves, and certificates where they are missing.
+fn remedies_of_nobody(found: &Match<'_>, asker: &Asker<'_>) -> Vec<String> {
+    let mut ways: Vec<String> = Vec::new();
+    for list in lists(found) {
+        let mut steps: Vec<String> = Vec::new();
+        for term in list.iter().filter(|term| !asker.meets(term)) {
+            let step = match term {
+                Term::Certificate(name) => show_one(name.as_ref()),
+                Term::Authenticated
+                | Term::Role(_)
+                | Term::Scope(_)
+                | Term::SelfIs { .. }
+                | Term::Permissions
+                | Term::Level(_)
+                | Term::Of { .. } => "present a credential".to_owned(),
+            };
+            if !steps.contains(&step) {
+                steps.push(step);
+            }
+        }
+        let way = steps.join(" and ");
+        if !ways.contains(&way) {
+            ways.push(way);
+        }
+    }
+    ways
+}
+
+fn show_one(name: Option<&CertificateName>) -> String {
+    name.map_or_else(
+        || "show a client certificate".to_owned(),
+        |name| format!("show a client certificate for `{name}`"),
+    )
+}
+
+/// What a client's certificate says.
+fn shown(certificate: Option<&Certificate>) -> String {
+    let Some(certificate) = certificate else { return "there is no certificate".to_owned() };
+    let names: Vec<String> = certificate.names.iter().map(ToString::to_string).collect();
+    match names.as_slice() {
+        [] => "the certificate has no name".to_owned(),
+        names => format!("the certificate is for {}", names.join(", ")),
+    }
 }
 
 fn lists<'a>(found: &Match<'a>) -> &'a [Vec<Term>] {
@@ -103,6 +153,7 @@ fn sentence(term: &Term, asker: &Asker<'_>, caller: &Principal) -> String {
         Term::Scope(_) => return holding(&caller.scopes, "scope"),
         Term::Permissions => return permissions(asker, asker.meets(term)),
         Term::SelfIs { attribute, capture } => (*attribute, *capture),
+        Term::Certificate(_) => return shown(asker.certificate),
     };
     let name = found.rule.left.captures().get(capture).map_or("", String::as_str);
     let asked = found.capture(capture);
@@ -139,6 +190,7 @@ fn of_tenant(term: &Term, caller: &Principal) -> String {
         | Term::Scope(_)
         | Term::SelfIs { .. }
         | Term::Permissions
+        | Term::Certificate(_)
         | Term::Of { .. } => format!("the caller is `{}`", caller.id),
     }
 }
@@ -203,6 +255,7 @@ fn remedy(term: &Term, asker: &Asker<'_>, caller: &Principal) -> Option<String> 
         Term::Role(role) => {
             may_hold_roles(asker, caller).then(|| format!("give {} role `{role}`", caller.id))
         }
+        Term::Certificate(name) => Some(show_one(name.as_ref())),
         Term::Scope(scope) => Some(format!("present a token with scope `{scope}`")),
         Term::Permissions => {
             let asked = permission(asker.tenant?);

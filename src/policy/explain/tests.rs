@@ -22,12 +22,12 @@ fn explained(requirement: &str, presented: Presented<'_>) -> (Vec<String>, Vec<S
     let set = testing::rules(vec![Line::new("* /users/{id}/**", requirement)]);
     let path = CanonicalPath::parse("/users/bob/cart", &testing::STRICT).unwrap();
     let found = set.find(&http::Method::GET, "x", &path).unwrap();
-    let lines = explain(&found, presented, None).concat();
+    let lines = explain(&found, presented, None, None).concat();
     let lines = lines.into_iter().map(|check| {
         assert_eq!(check.says.starts_with("yes: "), check.holds);
         format!("{} {}", check.term, check.says)
     });
-    (lines.collect(), remedies(&found, presented, None))
+    (lines.collect(), remedies(&found, presented, None, None))
 }
 
 #[test]
@@ -136,9 +136,9 @@ mod tenants {
             protected: false,
         };
         let presented = caller.map_or(Presented::Nothing, Presented::Proven);
-        let lines = explain(&found, presented, Some(&request)).concat();
+        let lines = explain(&found, presented, Some(&request), None).concat();
         let lines = lines.into_iter().map(|check| format!("{} {}", check.term, check.says));
-        (lines.collect(), remedies(&found, presented, Some(&request)))
+        (lines.collect(), remedies(&found, presented, Some(&request), None))
     }
 
     #[test]

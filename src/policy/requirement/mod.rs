@@ -13,7 +13,7 @@ use std::fmt;
 pub use tenancy::{At, Tenancy};
 
 use super::SyntaxError;
-use crate::principal::PrincipalKind;
+use crate::principal::{CertificateName, PrincipalKind};
 
 /// The right side of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +48,9 @@ pub enum Term {
     Permissions,
     /// A caller of exactly this kind.
     Level(PrincipalKind),
+    /// The client has shown a certificate, with this name if there is one. It says nothing of who is
+    /// calling, and asks for nobody.
+    Certificate(Option<CertificateName>),
     /// The term, of whoever belongs to the tenants named: `admin@acme`.
     Of {
         /// Neither `permissions` nor `self`, and never one of these again.
@@ -92,6 +95,15 @@ impl Requirement {
         matches!(self, Self::Public | Self::Guest)
     }
 
+    /// Whether a client's certificate may matter.
+    #[must_use]
+    pub fn looks_at_certificates(&self) -> bool {
+        match self {
+            Self::Public | Self::Guest | Self::Deny => false,
+            Self::Any(lists) => lists.iter().flatten().any(Term::is_certificate),
+        }
+    }
+
     /// Whether roles of the tenant may let somebody in, and so its role `guest` whoever presents nothing.
     #[must_use]
     pub fn is_open_by_roles(&self) -> bool {
@@ -116,6 +128,10 @@ impl Attribute {
 }
 
 impl Term {
+    pub(super) fn is_certificate(&self) -> bool {
+        matches!(self, Self::Certificate(_))
+    }
+
     /// The term as one writes it.
     #[must_use]
     pub fn text(&self, captures: &[String]) -> String {
@@ -132,6 +148,8 @@ impl Term {
                 let level = LEVELS.into_iter().find(|(_, known)| known == kind);
                 level.map_or_else(|| kind.label(), |(word, _)| word).to_owned()
             }
+            Self::Certificate(None) => "cert".to_owned(),
+            Self::Certificate(Some(name)) => format!("cert:{}", Quoted(&name.to_string())),
             Self::Of { term, at } => format!("{}@{at}", term.text(captures)),
         }
     }

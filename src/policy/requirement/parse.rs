@@ -6,6 +6,7 @@ use crate::policy::{
     SyntaxError,
     words::{Word, wrong},
 };
+use crate::principal::CertificateName;
 
 /// What a rule's left side says to its right side.
 #[derive(Clone, Copy)]
@@ -135,7 +136,8 @@ fn term(word: Word<'_>, left: Left<'_>) -> Result<Term, SyntaxError> {
     let (bare, behind) = tenancy::cut(word);
     let Some(behind) = behind else {
         let term = read(word, left)?;
-        return if left.tenancy == Tenancy::Outside { unplaced(word, &term) } else { Ok(term) };
+        let needs_tenant = left.tenancy == Tenancy::Outside && !term.is_certificate();
+        return if needs_tenant { unplaced(word, &term) } else { Ok(term) };
     };
     if left.tenancy == Tenancy::Plain {
         return wrong(
@@ -149,6 +151,11 @@ fn term(word: Word<'_>, left: Left<'_>) -> Result<Term, SyntaxError> {
         return wrong(word.range(), "no tenant stands behind the `@`", help);
     }
     let term = read(bare, left)?;
+    if term.is_certificate() {
+        let help = "leave the `@` out; a name that has one stands in quotes: `cert:'a@b.example'`";
+        let at = behind.start - 1..behind.range().end;
+        return wrong(at, "certificates are of no tenant", help);
+    }
     if matches!(term, Term::Permissions | Term::SelfIs { .. }) {
         let message = format!("`{}` is about the tenant that the path names", bare.text);
         return wrong(behind.start - 1..behind.range().end, message, "leave the `@` out");
@@ -191,15 +198,20 @@ fn read(word: Word<'_>, left: Left<'_>) -> Result<Term, SyntaxError> {
             "write `role:x`, or `permissions`",
         ),
         "scope" => Ok(Term::Scope(plain_or_quoted("scope", name)?)),
+        "cert" => {
+            let name = plain_or_quoted("cert", name)?;
+            Ok(Term::Certificate(Some(CertificateName::read(&name))))
+        }
         "self" => own(Attribute::Id, name, captures),
         "self.name" => own(Attribute::Name, name, captures),
         "self.email" => own(Attribute::Email, name, captures),
         _ => {
-            let kinds = ["role", "scope", "self", "self.name", "self.email"];
+            let kinds = ["role", "scope", "self", "self.name", "self.email", "cert"];
             let help = match nearest(kind, kinds) {
                 Some(right) => format!("did you mean `{right}:{}`?", name.text),
                 None => {
-                    "known are `role:`, `scope:`, `self:`, `self.name:` and `self.email:`".into()
+                    "known are `role:`, `scope:`, `self:`, `self.name:`, `self.email:` and `cert:`"
+                        .into()
                 }
             };
             let at = word.start..word.start + kind.len();
@@ -215,6 +227,7 @@ fn lone(word: Word<'_>, left: Left<'_>) -> Result<Term, SyntaxError> {
     let level = LEVELS.into_iter().find(|(level, _)| *level == word.text);
     match (word.text, level) {
         ("authenticated", _) => return Ok(Term::Authenticated),
+        ("cert", _) => return Ok(Term::Certificate(None)),
         ("permissions", _) if left.tenancy != Tenancy::Plain => return Ok(Term::Permissions),
         (_, Some((_, kind))) if left.tenancy != Tenancy::Plain => return Ok(Term::Level(kind)),
         _ => {}
@@ -246,6 +259,7 @@ fn lone(word: Word<'_>, left: Left<'_>) -> Result<Term, SyntaxError> {
                 "role:x",
                 "scope:x",
                 "self",
+                "cert",
             ];
             let help = match nearest(other, known) {
                 Some(right) => format!("did you mean `{right}`?"),
@@ -260,14 +274,18 @@ fn lone(word: Word<'_>, left: Left<'_>) -> Result<Term, SyntaxError> {
 fn plain_or_quoted(kind: &str, name: Word<'_>) -> Result<String, SyntaxError> {
     let quoted = name.text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
     let value = quoted.unwrap_or(name.text);
+    let all = match kind {
+        "cert" => "`cert` for every certificate",
+        _ => "`authenticated` for every proven caller",
+    };
     if value.is_empty() {
         let at = name.start - kind.len() - 1..name.range().end;
-        let help = format!("write `{kind}:x`, or `authenticated` for every proven caller");
+        let help = format!("write `{kind}:x`, or {all}");
         return wrong(at, format!("the {kind} has no name"), help);
     }
     if value == "*" && quoted.is_none() {
         let message = format!("`{kind}:*` names no {kind}");
-        return wrong(name.range(), message, "write `authenticated` for every proven caller");
+        return wrong(name.range(), message, format!("write {all}"));
     }
     if value.contains('\'') {
         return wrong(name.range(), "a quote inside a name", "quotes stand around a whole name");

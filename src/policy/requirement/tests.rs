@@ -111,7 +111,7 @@ fn mistakes_are_met_with_what_to_write() {
     check_error("Public",               "Public",       "unknown word `Public`", "did you mean `public`?");
     check_error("buyer",                "buyer",        "unknown word `buyer`", "for a role write `role:buyer`");
     check_error("roles:x",              "roles",        "unknown word `roles`", "did you mean `role:x`?");
-    check_error("group:x",              "group",        "unknown word `group`", "known are `role:`, `scope:`, `self:`, `self.name:` and `self.email:`");
+    check_error("group:x",              "group",        "unknown word `group`", "known are `role:`, `scope:`, `self:`, `self.name:`, `self.email:` and `cert:`");
     check_error("self",                 "self",         "`self` needs a capture", "write `self:{id}`");
     check_error("self:year",            "self:year",    path, "write `self:{year}`");
     check_error("self:{}",              "self:{}",      path, "write `self:{id}`");

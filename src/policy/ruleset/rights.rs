@@ -72,6 +72,7 @@ fn normal(requirement: &Requirement, rule: &Rule) -> Requirement {
         | Term::Scope(_)
         | Term::Permissions
         | Term::Level(_)
+        | Term::Certificate(_)
         // What names its tenant has no capture in it.
         | Term::Of { .. } => term.clone(),
         Term::SelfIs { attribute, capture } => Term::SelfIs {

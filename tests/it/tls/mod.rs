@@ -1,6 +1,7 @@
 //! TLS that the gateway ends itself, with real clients and real certificates.
 
 mod certificates;
+mod clients;
 mod faulty;
 mod handshake;
 mod sessions;
@@ -33,11 +34,16 @@ impl Stage {
 
     /// `more` are further keys of `[tls]`.
     fn with(more: &str) -> Self {
+        Self::of(more, RULES)
+    }
+
+    /// The same with other rules.
+    fn of(more: &str, rules: &str) -> Self {
         let backend = Backend::plain();
         let authority = Authority::new("our authority");
         let setup = Setup::new(&backend.url())
             .key("listen", r#"{ at = "127.0.0.1:0", tls = true }"#)
-            .tables(&format!("{TLS}{more}\n{RULES}"));
+            .tables(&format!("{TLS}{more}\n{rules}"));
         authority.vouch(&["shop.example"]).write(setup.folder(), "shop");
         authority.vouch(&["other.example", "*.wild.example"]).write(setup.folder(), "other");
         Self { authority, backend, setup }

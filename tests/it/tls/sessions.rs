@@ -88,7 +88,7 @@ fn sessions_outlive_a_reload_but_not_a_change_of_who_vouches_for_clients() {
     until("the count", || (run.handshakes("client_certificate") == 1.0).then_some(()));
 }
 
-/// Half as much again as was measured, and a tenth of what the buffers of a busy one take.
+/// Three times what was measured: pages of the allocator are shared with whatever else runs.
 const IDLE_KIB: usize = 48;
 
 #[test]
@@ -108,6 +108,5 @@ fn an_idle_connection_keeps_no_buffers() {
         least = least.min(run.gate.memory_kib().saturating_sub(before) / many.len());
         (least < IDLE_KIB).then_some(())
     });
-    println!("{least} KiB each");
     drop(few);
 }
