@@ -53,7 +53,8 @@ fn say(label: &str, text: &str) {
     }
 }
 
-fn addresses(app: &App) -> String {
+/// `127.0.0.1:8080 (HTTP/1.1, HTTP/2)   health 127.0.0.1:9100`.
+pub(super) fn addresses(app: &App) -> String {
     let clients: Vec<String> = app.addresses().map(Address::to_string).collect();
     let mut line = format!("{} (HTTP/1.1, HTTP/2)", clients.join(", "));
     let (health, admin) = app.side_doors();

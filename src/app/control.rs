@@ -1,25 +1,29 @@
-//! The control thread: health and admin listeners, signals, reloads, the drain. It serves no client, so
+//! The control thread: health and admin listeners, signals, reloads, upgrades. It serves no client, so
 //! it answers however busy the workers are.
 
 use std::{
     cell::RefCell,
+    fmt::Display,
     io::{self, Write as _},
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    task::spawn_local,
-};
+use tokio::{task::spawn_local, time::MissedTickBehavior};
 
-use super::{App, AppError, banner, reload::Reloader, watch::FileWatch};
+use super::{
+    App, AppError, banner,
+    leave::{Leave, Signals},
+    reload::Reloader,
+    upgrade::{self, Successor},
+    watch::FileWatch,
+};
 use crate::{
     directory::DirectoryError,
     gateway::{Generation, Shared},
     server::{
-        Command, Listener,
+        Bound, Listener,
         health::{self, Readiness},
         local,
     },
@@ -31,15 +35,14 @@ use crate::{
     tick,
 };
 
-/// After SIGTERM every answer closes its connection for this long before connections are told to
-/// finish, and clients may still connect. Measured: without it 19 of 24 busy connections lose a request.
-const DRAIN_GRACE: Duration = Duration::from_millis(500);
-
 /// How often the control thread looks whether all workers live.
 const CHECK: Duration = Duration::from_millis(250);
 
 /// Longest wait for `[usergrid.bootstrap]` before we say that we listen.
 const BOOTSTRAP_WAIT: Duration = Duration::from_secs(2);
+
+/// Longest wait for a store that is not required before we take another process's place.
+const STORE_WAIT: Duration = Duration::from_secs(5);
 
 /// How often the control thread looks whether a reload has brought another `secret`.
 const RESEAL_EVERY: Duration = Duration::from_secs(5);
@@ -77,6 +80,15 @@ impl Control {
         health
     }
 
+    /// Whether nothing is lost to clients when we take another process's place, which was started before
+    /// `started`: the store is there, or has had its time and is not required.
+    fn may_take_over(&self, started: Instant) -> bool {
+        let readiness = self.readiness();
+        let up = readiness.store.state == HealthState::Up;
+        let waited = tick::now().saturating_duration_since(started) > STORE_WAIT;
+        (up || waited) && readiness.report().0.is_success()
+    }
+
     fn readiness(&self) -> Readiness {
         Readiness {
             draining: self.shared.draining.load(Relaxed),
@@ -102,10 +114,7 @@ impl App {
         spawn_local(tick::run(|_| ()));
         let control = Control::new(Arc::clone(&self.shared), self.metrics.clone());
         // Before anything is said: who reads it may signal, or change the file, at once.
-        let mut stop = Stop::new()?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        // A file that may grow no more is an error of the write; the signal beside it would end us.
-        drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
+        let mut signals = Signals::new()?;
         let generation = self.generation();
         let mut files = FileWatch::start(&generation.config.sources);
         Reloader::new(&mut self).reload(false, &mut files); // changed since it was read?
@@ -118,93 +127,105 @@ impl App {
                 spawn_local(banner::parts(generation, control.store().1));
             }
         }
-        if let Some((_, listener)) = self.health.take() {
-            spawn_local(serve_health(listener, Rc::clone(&control)));
+        if !self.manager.is_awaited() {
+            self.open(&control);
         }
-        if let Some((_, listener)) = self.admin.take() {
-            spawn_local(super::admin::serve(listener, Rc::clone(&control)));
+        let leave = self.until_told(&control, &mut signals, &mut files).await?;
+        self.drain(leave, signals.stop).await;
+        Ok(())
+    }
+
+    /// Serves health and admin, and says that we are there.
+    fn open(&mut self, control: &Rc<Control>) {
+        let socket = |bound: &mut Bound| bound.sockets.pop();
+        if let Some(listener) = self.health.as_mut().and_then(socket) {
+            self.doors.push(spawn_local(serve_health(listener, Rc::clone(control))));
         }
+        if let Some(listener) = self.admin.as_mut().and_then(socket) {
+            self.doors.push(spawn_local(super::admin::serve(listener, Rc::clone(control))));
+        }
+        self.manager.ready(&banner::addresses(self));
+    }
+
+    /// Watches over everything until it is time to leave.
+    async fn until_told(
+        &mut self,
+        control: &Rc<Control>,
+        signals: &mut Signals,
+        files: &mut FileWatch,
+    ) -> Result<Leave, AppError> {
+        let started = tick::now();
+        let mut successor = None;
+        // Not begun anew by whatever else happens: it must come around.
+        let mut check = tokio::time::interval(CHECK);
+        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            if self.manager.is_awaited() && control.may_take_over(started) {
+                self.accept();
+                self.open(control);
+                self.manager.take_over();
+            }
             let forced = tokio::select! {
-                name = stop.next() => {
+                name = signals.stop.next() => {
+                    drop(successor); // who holds our sockets, so that they close with us
                     self.tell("stopping", &[("signal", &name)]);
-                    break;
+                    return Ok(Leave::Stop);
                 }
-                () = tokio::time::sleep(CHECK) => {
+                _ = check.tick() => {
                     control.health(); // keeps the gauge of the store true between scrapes
                     if self.workers.iter().any(crate::server::WorkerHandle::ended) {
                         return Err(AppError::WorkerEnded);
                     }
+                    self.manager.feed_watchdog(self.crew.ticks());
                     continue;
                 }
-                _ = hangup.recv() => {
+                _ = signals.upgrade.recv() => {
+                    self.upgrade(&mut successor);
+                    continue;
+                }
+                outcome = upgrade::outcome(&mut successor) => match outcome {
+                    Ok(pid) => return Ok(Leave::HandOver(pid)),
+                    Err(error) => {
+                        let message = "the upgrade failed; this process serves on";
+                        event(Level::Error, message, &[("error", &error)]);
+                        continue;
+                    }
+                },
+                // A successor has read the file and holds the sockets: neither may change below it.
+                _ = signals.hangup.recv(), if successor.is_none() => {
                     if self.screen.is_some() {
-                        break; // its terminal is gone, and nobody else knows of it
+                        return Ok(Leave::Stop); // its terminal is gone, and nobody else knows of it
                     }
                     true
                 }
-                () = files.changed() => false,
+                () = files.changed(), if successor.is_none() => false,
             };
-            Reloader::new(&mut self).reload(forced, &mut files);
+            Reloader::new(self).reload(forced, files);
         }
-        self.drain(stop).await;
-        Ok(())
     }
 
-    /// Unready at once; answers close their connections; then what is open may finish.
-    async fn drain(self, mut stop: Stop) {
-        self.shared.draining.store(true, Relaxed);
-        let limit = self.generation().config.limits.drain;
-        let finished = async {
-            tick::sleep(DRAIN_GRACE.min(limit / 4)).await;
-            self.crew.tell(|| Command::Finish);
-            while !self.workers.iter().all(crate::server::WorkerHandle::ended) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::select! {
-            done = tokio::time::timeout(limit, finished) => {
-                if done.is_err() {
-                    let open = self.crew.open();
-                    event(Level::Warn, "drain timed out; closing what is left", &[("open", &open)]);
-                }
-            }
-            name = stop.next() => event(Level::Warn, "stopped while draining", &[("signal", &name)]),
+    /// Starts a process that is to take our place, unless one is about to.
+    fn upgrade(&self, successor: &mut Option<Successor>) {
+        if let Some(successor) = successor {
+            let fields: [(&str, &dyn Display); 1] = [("pid", &successor.pid())];
+            return event(Level::Warn, "an upgrade is under way already", &fields);
         }
-        if self.workers.iter().all(crate::server::WorkerHandle::ended) {
-            self.writer.finish();
-        }
-        if self.screen.is_none() {
-            event(Level::Info, "stopped", &[]);
+        match Successor::start(self) {
+            Ok(started) => {
+                event(Level::Info, "upgrading; a new process starts", &[("pid", &started.pid())]);
+                *successor = Some(started);
+            }
+            Err(error) => {
+                let message = "no upgrade; this process serves on";
+                event(Level::Error, message, &[("error", &error)]);
+            }
         }
     }
 
     /// Tells of the process's own life, unless a screen does.
-    fn tell(&self, message: &str, fields: &[(&str, &dyn std::fmt::Display)]) {
+    fn tell(&self, message: &str, fields: &[(&str, &dyn Display)]) {
         if self.screen.is_none() {
             event(Level::Info, message, fields);
-        }
-    }
-}
-
-/// The two signals that end a server.
-struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Stop {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
         }
     }
 }

@@ -4,7 +4,10 @@
 pub(crate) mod admin;
 mod banner;
 mod control;
+mod leave;
+mod manager;
 mod reload;
+mod upgrade;
 mod watch;
 
 use std::{
@@ -16,14 +19,16 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use tokio::task::JoinHandle;
 
+use self::manager::Manager;
 use crate::{
     auth::{near::NearCache, resolve::Scheme},
     config::{Address, Config, Listen},
     directory::DirectoryOrigin,
     fences::Fences,
     gateway::{Generation, Guesses, Shared, reasons},
-    server::{self, BindError, Crew, WorkerHandle},
+    server::{self, BindError, Bound, Crew, InheritError, Inherited, WorkerHandle},
     store::{StoreError, StoreOrigin},
     telemetry::{
         log::{AccessSink, AccessWriter},
@@ -46,6 +51,9 @@ pub enum AppError {
     /// An address is taken or not ours.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A socket that we were started with is of no use.
+    #[error(transparent)]
+    Inherit(#[from] InheritError),
     /// The store could not be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -65,10 +73,14 @@ pub struct App {
     metrics: Metrics,
     writer: AccessWriter,
     descriptors: u64,
-    /// As configured, and the address as the kernel gave it.
-    listening: Vec<(Listen, Address)>,
-    health: Option<(Address, server::Listener)>,
-    admin: Option<(Address, server::Listener)>,
+    /// As configured, and the sockets.
+    listening: Vec<(Listen, Bound)>,
+    health: Option<Bound>,
+    admin: Option<Bound>,
+    inherited: Inherited,
+    manager: Manager,
+    /// Who serves health and admin, once somebody does.
+    doors: Vec<JoinHandle<()>>,
     /// The bytes of the configuration's files when it was last read.
     fingerprint: HashMap<PathBuf, Option<Vec<u8>>>,
     /// What is printed in place of the lines about the start and the end.
@@ -81,14 +93,16 @@ impl App {
     /// # Errors
     /// [`AppError`]: nothing is left running.
     pub fn start(config: Config) -> Result<Self, AppError> {
+        let mut inherited = Inherited::from_env()?; // first of all: nothing else is open yet
         let descriptors = raise_descriptor_limit();
         let workers = config.workers.unwrap_or_else(default_workers);
-        let mut bound = Vec::with_capacity(config.listen.len());
+        let mut listening = Vec::with_capacity(config.listen.len());
         for listen in &config.listen {
-            bound.push((listen.clone(), server::bind(&listen.address, workers)?));
+            listening.push((listen.clone(), inherited.bind(&listen.address, workers)?));
         }
-        let health = config.health.as_ref().map(bind_one).transpose()?;
-        let admin = config.admin.as_ref().map(bind_admin).transpose()?;
+        let health = config.health.as_ref().map(|at| inherited.bind(at, 1)).transpose()?;
+        let admin = config.admin.as_ref().map(|at| inherited.bind_private(at)).transpose()?;
+        inherited.settle()?;
 
         let fingerprint = reload::fingerprint(&config.sources);
         let connections_max = connections_max(&config, descriptors);
@@ -106,13 +120,7 @@ impl App {
         let (writer, sink) = AccessWriter::start(dropped)?;
         let (crew, workers) = start_workers(&shared, &metrics, &sink, workers, connections_max)?;
 
-        let mut listening = Vec::with_capacity(bound.len());
-        for (listen, bound) in bound {
-            let manner = listen.manner;
-            listening.push((listen, bound.actual.clone()));
-            crew.listen(bound, manner);
-        }
-        Ok(Self {
+        let mut app = Self {
             shared,
             crew,
             workers,
@@ -122,9 +130,24 @@ impl App {
             listening,
             health,
             admin,
+            inherited,
+            manager: Manager::from_env(),
+            doors: Vec::new(),
             fingerprint,
             screen: None,
-        })
+        };
+        if !app.manager.is_awaited() {
+            app.accept();
+        }
+        Ok(app)
+    }
+
+    /// Has the workers accept. A process that is to take another's place does so last of all: until then it
+    /// may be ended at any moment, with whoever it had accepted.
+    fn accept(&mut self) {
+        for (listen, bound) in &mut self.listening {
+            self.crew.listen(bound, listen.manner);
+        }
     }
 
     /// The same with `screen` on standard output in place of its own lines about its start and its end,
@@ -136,13 +159,16 @@ impl App {
 
     /// The addresses that clients reach, with the ports that the kernel chose.
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
-        self.listening.iter().map(|(_, actual)| actual)
+        self.listening.iter().map(|(_, bound)| &bound.actual)
     }
 
     /// Where health and admin listen, with the ports that the kernel chose.
     #[must_use]
     pub fn side_doors(&self) -> (Option<&Address>, Option<&Address>) {
-        (self.health.as_ref().map(|door| &door.0), self.admin.as_ref().map(|door| &door.0))
+        (
+            self.health.as_ref().map(|bound| &bound.actual),
+            self.admin.as_ref().map(|bound| &bound.actual),
+        )
     }
 
     /// The generation in force.
@@ -210,24 +236,6 @@ fn start_workers(
 ) -> io::Result<(Arc<Crew>, Vec<WorkerHandle>)> {
     let cells = (0..workers).map(|_| metrics.worker()).collect();
     server::start(shared, cells, sink, connections_max)
-}
-
-fn bind_one(address: &Address) -> Result<(Address, server::Listener), BindError> {
-    let mut bound = server::bind(address, 1)?;
-    let listener = bound.sockets.pop().expect("bind gives as many sockets as asked for");
-    Ok((bound.actual, listener))
-}
-
-/// The admin socket is the operator's alone: mode 0600.
-fn bind_admin(address: &Address) -> Result<(Address, server::Listener), BindError> {
-    match address {
-        Address::Tcp(_) => bind_one(address),
-        Address::Unix(path) => {
-            let fail = |source| BindError { address: address.clone(), source };
-            let listener = server::bind_unix(path, 0o600).map_err(fail)?;
-            Ok((address.clone(), server::Listener::Unix(listener)))
-        }
-    }
 }
 
 /// The cgroup's cores: what the scheduler gives us.

@@ -4,16 +4,17 @@
 use std::{
     collections::HashMap,
     ffi::OsStr,
+    fmt::Display,
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
 };
 
-use super::{App, AppError, connections_max, watch::FileWatch};
+use super::{App, AppError, banner, connections_max, watch::FileWatch};
 use crate::{
-    config::{Address, Config, Listen, Report},
+    config::{Config, Listen, Report},
     gateway::Generation,
-    server::{self, Bound, Command},
+    server::{Bound, Command, Keeper},
     store::StoreOrigin,
     telemetry::log::{Level, event},
 };
@@ -51,6 +52,7 @@ impl<'a> Reloader<'a> {
         // What is remembered was read before the configuration: a change in between is noticed once
         // more, and never missed.
         self.app.fingerprint = bytes;
+        self.app.manager.reloading();
         let taken = self.take_over(&before);
         self.app.metrics.reloaded(taken.is_ok());
         match taken {
@@ -67,12 +69,14 @@ impl<'a> Reloader<'a> {
                     "reloaded; the new configuration is in force",
                     &[("rules", &rules)],
                 );
+                self.app.manager.ready(&banner::addresses(self.app));
                 for warning in &now.config.warnings {
                     event(Level::Warn, "configuration warning", &[("warning", warning)]);
                 }
             }
             Err(error) => {
                 let message = "reload refused; the old configuration stays in force";
+                self.app.manager.ready(message);
                 event(Level::Error, message, &[("error", &error)]);
             }
         }
@@ -95,14 +99,16 @@ impl<'a> Reloader<'a> {
             StoreOrigin::open(&config.store).map_err(AppError::Store)?
         };
         let mut doors = Vec::with_capacity(config.listen.len());
-        let mut open = self.app.listening.clone();
+        let mut kept = vec![false; self.app.listening.len()];
         for listen in &config.listen {
             doors.push((
                 listen.clone(),
-                match kept(&mut open, listen, &config.listen) {
-                    Some(actual) => Door::Open(actual),
+                match find(&self.app.listening, &mut kept, listen, &config.listen) {
+                    Some(at) => Door::Open(at),
                     None => Door::New(
-                        server::bind(&listen.address, self.app.shared.workers)
+                        self.app
+                            .inherited
+                            .bind(&listen.address, self.app.shared.workers)
                             .map_err(AppError::Bind)?,
                     ),
                 },
@@ -114,49 +120,63 @@ impl<'a> Reloader<'a> {
         // From here on nothing can fail.
         self.app.crew.set_connections_max(connections);
         self.app.shared.current.store(Arc::new(next));
-        self.move_listeners(doors, open);
+        self.move_listeners(doors);
         Ok(rules)
     }
 
     /// New addresses accept before old ones close, so that a moving port is never without a listener.
-    fn move_listeners(&mut self, doors: Vec<(Listen, Door)>, gone: Vec<(Listen, Address)>) {
+    fn move_listeners(&mut self, doors: Vec<(Listen, Door)>) {
         let crew = &self.app.crew;
-        self.app.listening.clear();
+        let before = std::mem::take(&mut self.app.listening);
+        let mut open: Vec<Option<Bound>> = before.into_iter().map(|(_, b)| Some(b)).collect();
         for (listen, door) in doors {
-            let actual = match door {
-                Door::Open(actual) => {
-                    crew.tell(|| Command::Speak(actual.clone(), listen.manner));
-                    actual
+            let bound = match door {
+                Door::Open(at) => {
+                    let Some(bound) = open[at].take() else { continue };
+                    crew.tell(|| Command::Speak(bound.actual.clone(), listen.manner));
+                    bound
                 }
-                Door::New(bound) => {
-                    let actual = bound.actual.clone();
-                    crew.listen(bound, listen.manner);
-                    actual
+                Door::New(mut bound) => {
+                    crew.listen(&mut bound, listen.manner);
+                    bound
                 }
             };
-            self.app.listening.push((listen, actual));
+            self.app.listening.push((listen, bound));
         }
-        for (_, actual) in gone {
-            crew.tell(|| Command::Close(actual.clone()));
+        for bound in open.into_iter().flatten() {
+            crew.tell(|| Command::Close(bound.actual.clone()));
+            if let Keeper::Lender(name) = &bound.keeper {
+                let message = "nobody accepts on an inherited socket any more";
+                let fields: [(&str, &dyn Display); 2] =
+                    [("address", &bound.actual), ("socket", name)];
+                event(Level::Warn, message, &fields);
+            }
         }
     }
 }
 
 /// A listener of the new configuration.
 enum Door {
-    /// Its sockets accept already; clients may have to speak otherwise from now on.
-    Open(Address),
+    /// The one of this place accepts already; clients may have to speak otherwise from now on.
+    Open(usize),
     New(Bound),
 }
 
-/// Takes the open address that `listen` goes on with out of `open`: the one of the same value, or one
+/// The open listener that `listen` goes on with, which is `kept` then: the one of the same value, or one
 /// whose clients spoke otherwise and that no other listener of the new configuration has.
-fn kept(open: &mut Vec<(Listen, Address)>, listen: &Listen, all: &[Listen]) -> Option<Address> {
-    let same = open.iter().position(|(known, _)| known == listen);
-    let at = same.or_else(|| {
-        open.iter().position(|(known, _)| known.address == listen.address && !all.contains(known))
+fn find(
+    open: &[(Listen, Bound)],
+    kept: &mut [bool],
+    listen: &Listen,
+    all: &[Listen],
+) -> Option<usize> {
+    let free = || open.iter().enumerate().filter(|(at, _)| !kept[*at]);
+    let same = free().find(|(_, (known, _))| known == listen);
+    let (at, _) = same.or_else(|| {
+        free().find(|(_, (known, _))| known.address == listen.address && !all.contains(known))
     })?;
-    Some(open.remove(at).1)
+    kept[at] = true;
+    Some(at)
 }
 
 /// What the files hold, and which names the folders of `include` patterns; a missing one is an

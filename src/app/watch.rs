@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{
+    EventKind, RecommendedWatcher, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode},
+};
 use tokio::sync::mpsc;
 
 use crate::telemetry::log::{Level, event};
@@ -32,8 +35,10 @@ impl FileWatch {
     /// Watches `files`. Without a watch (no inotify left) SIGHUP still reloads, and the log says so.
     pub(super) fn start(files: &[PathBuf]) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
-        let watcher = notify::recommended_watcher(move |_| {
-            let _ = sender.send(()); // the control thread has ended
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if !event.is_ok_and(|event| is_reading(event.kind)) {
+                let _ = sender.send(()); // the control thread has ended
+            }
         });
         let watcher = watcher.inspect_err(no_watch).ok();
         let mut watch = Self { watcher, events, watched: HashSet::new(), unsettled: false };
@@ -77,6 +82,12 @@ impl FileWatch {
             }
         }
     }
+}
+
+/// Whether somebody has only looked: we do so ourselves after every event, and would never come to rest.
+fn is_reading(kind: EventKind) -> bool {
+    let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
+    kind.is_access() && kind != written
 }
 
 fn no_watch(error: &notify::Error) {
@@ -129,5 +140,20 @@ mod tests {
         symlink("..data/tollgate.toml", root.join("tollgate.toml")).unwrap();
         let found = directories(&root.join("tollgate.toml"));
         assert_eq!(found, [root.clone(), root.clone(), root.join("..data_1")]);
+    }
+
+    #[test]
+    fn whoever_reads_a_file_has_not_changed_it() {
+        use notify::event::{CreateKind, ModifyKind, RenameMode};
+        let access = EventKind::Access;
+        for (kind, reading) in [
+            (access(AccessKind::Open(AccessMode::Any)), true),
+            (access(AccessKind::Close(AccessMode::Read)), true),
+            (access(AccessKind::Close(AccessMode::Write)), false),
+            (EventKind::Create(CreateKind::File), false),
+            (EventKind::Modify(ModifyKind::Name(RenameMode::Any)), false),
+        ] {
+            assert_eq!(is_reading(kind), reading, "{kind:?}");
+        }
     }
 }

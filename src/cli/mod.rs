@@ -137,6 +137,7 @@ impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
         let exit = match &error {
             AppError::Bind(_) | AppError::Store(_) => Exit::Unavailable,
+            AppError::Inherit(_) => Exit::Config,
             AppError::System(_) | AppError::WorkerEnded => Exit::Software,
         };
         Self::new(exit, error.to_string())

@@ -20,8 +20,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// How long a connection that is being made has to arrive once the door is shut: several round trips.
 pub(super) const LAST_CALL: Duration = Duration::from_millis(100);
 
-/// Accepts on `listener` until its door is told to close; then takes what the kernel has already
-/// accepted for us, so that nobody who connected in time is reset.
+/// Accepts on `listener` until its door is told to close. If that is ours, then takes what the kernel has
+/// already accepted for us, so that nobody who connected in time is reset. Otherwise who waits is left to
+/// whoever accepts next.
 pub(super) async fn run(worker: Rc<Worker>, listener: Listener, door: Rc<Door>) {
     let listener = match Acceptor::try_from(listener) {
         Ok(listener) => listener,
@@ -48,6 +49,9 @@ pub(super) async fn run(worker: Rc<Worker>, listener: Listener, door: Rc<Door>) 
         if closed {
             break;
         }
+    }
+    if !door.is_ours.get() {
+        return;
     }
     // Closing resets whoever the kernel has accepted and we have not, and somebody always is: the door
     // is shut first, then who was in it comes in.

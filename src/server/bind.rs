@@ -1,10 +1,13 @@
 //! Listening sockets. Every worker accepts on a socket of its own where the address allows it
-//! (SO_REUSEPORT); a unix socket is shared.
+//! (SO_REUSEPORT); a unix socket is shared, and so is one that we were started with.
 
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    os::unix::{fs::PermissionsExt, net::UnixListener},
+    os::{
+        fd::OwnedFd,
+        unix::{fs::PermissionsExt, net::UnixListener},
+    },
     path::Path,
 };
 
@@ -25,13 +28,63 @@ pub enum Listener {
     Unix(UnixListener),
 }
 
-/// An address with one socket for each worker.
+impl Listener {
+    /// Another hold on the same socket.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(listener) => Self::Tcp(listener.try_clone()?),
+            Self::Unix(listener) => Self::Unix(listener.try_clone()?),
+        })
+    }
+}
+
+impl From<Listener> for OwnedFd {
+    fn from(listener: Listener) -> Self {
+        match listener {
+            Listener::Tcp(listener) => listener.into(),
+            Listener::Unix(listener) => listener.into(),
+        }
+    }
+}
+
+/// Who closes a listening socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// We do: nobody may be left waiting in it.
+    Us,
+    /// Whoever lent it under this name. Who waits in it is left to whoever accepts next.
+    Lender(String),
+}
+
+/// An address and its sockets.
 #[derive(Debug)]
 pub struct Bound {
     /// As the kernel gave it: the port when 0 was asked for.
     pub actual: Address,
-    /// One socket per worker.
+    /// At least one for each worker; empty once they have them.
     pub sockets: Vec<Listener>,
+    /// The same sockets, each once: what another process is given.
+    pub held: Vec<Listener>,
+    /// Who closes them.
+    pub keeper: Keeper,
+}
+
+impl Bound {
+    /// `held` for `workers` workers.
+    pub(super) fn new(
+        actual: Address,
+        held: Vec<Listener>,
+        keeper: Keeper,
+        workers: usize,
+    ) -> io::Result<Self> {
+        let number = workers.max(held.len());
+        let sockets: io::Result<_> =
+            held.iter().cycle().take(number).map(Listener::try_clone).collect();
+        Ok(Self { actual, sockets: sockets?, held, keeper })
+    }
 }
 
 /// An address could not be bound.
@@ -49,7 +102,7 @@ pub struct BindError {
 ///
 /// # Errors
 /// [`BindError`] with the address and the system's reason.
-pub fn bind(address: &Address, workers: usize) -> Result<Bound, BindError> {
+pub(super) fn bind(address: &Address, workers: usize) -> Result<Bound, BindError> {
     let fail = |source| BindError { address: address.clone(), source };
     match address {
         Address::Tcp(wanted) => {
@@ -60,20 +113,15 @@ pub fn bind(address: &Address, workers: usize) -> Result<Bound, BindError> {
             }
             let first = tcp(*wanted, workers > 1).map_err(fail)?;
             let actual = first.local_addr().map_err(fail)?;
-            let mut sockets = vec![Listener::Tcp(first)];
+            let mut held = vec![Listener::Tcp(first)];
             for _ in 1..workers {
-                sockets.push(Listener::Tcp(tcp(actual, true).map_err(fail)?));
+                held.push(Listener::Tcp(tcp(actual, true).map_err(fail)?));
             }
-            Ok(Bound { actual: Address::Tcp(actual), sockets })
+            Bound::new(Address::Tcp(actual), held, Keeper::Us, workers).map_err(fail)
         }
         Address::Unix(path) => {
-            let first = bind_unix(path, 0o666).map_err(fail)?;
-            let mut sockets = Vec::with_capacity(workers);
-            for _ in 1..workers {
-                sockets.push(Listener::Unix(first.try_clone().map_err(fail)?));
-            }
-            sockets.push(Listener::Unix(first));
-            Ok(Bound { actual: address.clone(), sockets })
+            let held = vec![Listener::Unix(bind_unix(path, 0o666).map_err(fail)?)];
+            Bound::new(address.clone(), held, Keeper::Us, workers).map_err(fail)
         }
     }
 }
@@ -94,7 +142,7 @@ fn tcp(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
 ///
 /// # Errors
 /// When the path is taken by a living process or cannot be made.
-pub fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
+pub(super) fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
     if path.exists() {
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process answers there"));
@@ -125,6 +173,7 @@ mod tests {
         let error = bind(&first.actual, 2).unwrap_err();
         assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
         drop(first.sockets);
+        drop(first.held);
         bind(&first.actual, 2).unwrap();
     }
 

@@ -6,6 +6,7 @@ mod ahead;
 mod bind;
 mod connection;
 pub mod health;
+mod inherit;
 mod ledger;
 pub mod local;
 mod tap;
@@ -14,6 +15,7 @@ mod watch;
 mod worker;
 
 pub use self::{
-    bind::{BindError, Bound, Listener, bind, bind_unix},
+    bind::{BindError, Bound, Keeper, Listener},
+    inherit::{HANDED_OVER, InheritError, Inherited},
     worker::{Command, Crew, WorkerHandle, start},
 };

@@ -23,7 +23,7 @@ use tokio::{
 use super::{
     accept,
     addresses::{Addresses, Share},
-    bind::{Bound, Listener},
+    bind::{Bound, Keeper, Listener},
     connection,
     watch::{ConnectionLimits, Watches},
 };
@@ -60,6 +60,8 @@ pub struct Crew {
     /// Workers that hold a client for whom there is no place.
     crowded: AtomicUsize,
     addresses: Arc<Addresses>,
+    /// How often each worker's clock has ticked.
+    ticks: Vec<AtomicUsize>,
 }
 
 impl Crew {
@@ -74,10 +76,17 @@ impl Crew {
         self.connections_max.store(max, Relaxed);
     }
 
-    /// Has every worker accept on its socket of `bound`, whose clients speak in that manner.
-    pub fn listen(&self, bound: Bound, manner: Manner) {
-        for (inbox, socket) in self.inboxes.iter().zip(bound.sockets) {
-            let _ = inbox.send(Command::Listen(bound.actual.clone(), manner, socket));
+    /// How often each worker's clock has ticked: a worker that is stuck has stopped counting.
+    #[must_use]
+    pub fn ticks(&self) -> Vec<usize> {
+        self.ticks.iter().map(|ticks| ticks.load(Relaxed)).collect()
+    }
+
+    /// Has every worker accept on its sockets of `bound`, whose clients speak in that manner.
+    pub fn listen(&self, bound: &mut Bound, manner: Manner) {
+        for (inbox, socket) in self.inboxes.iter().cycle().zip(bound.sockets.drain(..)) {
+            let (address, keeper) = (bound.actual.clone(), bound.keeper.clone());
+            let _ = inbox.send(Command::Listen(address, manner, socket, keeper));
         }
     }
 
@@ -100,12 +109,14 @@ impl Crew {
 /// What a worker can be told.
 #[derive(Debug)]
 pub enum Command {
-    /// Accept on one more address, named as the kernel gave it.
-    Listen(Address, Manner, Listener),
+    /// Accept on one more socket of the address, named as the kernel gave it.
+    Listen(Address, Manner, Listener, Keeper),
     /// Whoever is accepted on the address from now on speaks in that manner.
     Speak(Address, Manner),
-    /// Accept what waits on the address, then close it.
+    /// Leave the address; what is ours is accepted empty and closed.
     Close(Address),
+    /// Leave all addresses as they are: another process accepts there.
+    HandOver,
     /// A connection from another worker's socket.
     Serve(Incomer),
     /// Close all addresses, let every connection finish, then end the thread.
@@ -160,6 +171,7 @@ pub fn start(
         connections_max: AtomicUsize::new(connections_max),
         crowded: AtomicUsize::new(0),
         addresses: Arc::default(),
+        ticks: metrics.iter().map(|_| AtomicUsize::new(0)).collect(),
     });
     let mut workers = Vec::with_capacity(metrics.len());
     for (index, (metrics, inbox)) in metrics.into_iter().zip(inboxes).enumerate() {
@@ -195,14 +207,17 @@ pub(super) struct Worker {
     crew: Arc<Crew>,
     gate: Rc<Gate>,
     watches: Watches,
-    doors: RefCell<HashMap<Address, Rc<Door>>>,
+    doors: RefCell<HashMap<Address, Vec<Rc<Door>>>>,
     idle: Notify,
 }
 
 /// What an accept loop is told while it runs.
 pub(super) struct Door {
     pub(super) manner: Cell<Manner>,
+    /// Told once, when no more is to be accepted.
     pub(super) closing: Notify,
+    /// Whether the socket is ours to close.
+    pub(super) is_ours: Cell<bool>,
 }
 
 async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
@@ -210,9 +225,12 @@ async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
     let clock = spawn_local(tick::run(move |now| ticking.tick(now)));
     while let Some(command) = inbox.recv().await {
         match command {
-            Command::Listen(address, manner, listener) => worker.listen(address, manner, listener),
+            Command::Listen(address, manner, listener, keeper) => {
+                worker.listen(address, manner, listener, &keeper);
+            }
             Command::Speak(address, manner) => worker.speak(&address, manner),
             Command::Close(address) => worker.close(&address),
+            Command::HandOver => worker.hand_over(),
             Command::Serve(incomer) => worker.serve(incomer),
             Command::Finish => break,
         }
@@ -271,30 +289,39 @@ impl Worker {
         }
         self.watches.sweep(now, limits);
         self.gate.metrics.set_connections(self.live().load(Relaxed));
+        self.crew.ticks[self.index].fetch_add(1, Relaxed);
     }
 
-    fn listen(self: &Rc<Self>, address: Address, manner: Manner, listener: Listener) {
-        let door = Rc::new(Door { manner: Cell::new(manner), closing: Notify::new() });
-        self.doors.borrow_mut().insert(address, Rc::clone(&door));
+    fn listen(
+        self: &Rc<Self>,
+        address: Address,
+        manner: Manner,
+        listener: Listener,
+        keeper: &Keeper,
+    ) {
+        let (manner, is_ours) = (Cell::new(manner), Cell::new(*keeper == Keeper::Us));
+        let door = Rc::new(Door { manner, closing: Notify::new(), is_ours });
+        self.doors.borrow_mut().entry(address).or_default().push(Rc::clone(&door));
         spawn_local(accept::run(Rc::clone(self), listener, door));
     }
 
     fn speak(&self, address: &Address, manner: Manner) {
-        if let Some(door) = self.doors.borrow().get(address) {
-            door.manner.set(manner);
-        }
+        let doors = self.doors.borrow();
+        doors.get(address).into_iter().flatten().for_each(|door| door.manner.set(manner));
     }
 
     fn close(&self, address: &Address) {
-        if let Some(door) = self.doors.borrow_mut().remove(address) {
-            door.closing.notify_one();
-        }
+        let doors = self.doors.borrow_mut().remove(address);
+        doors.iter().flatten().for_each(|door| door.closing.notify_one());
     }
 
     fn close_all(&self) {
-        for (_, door) in self.doors.borrow_mut().drain() {
-            door.closing.notify_one();
-        }
+        self.doors.take().values().flatten().for_each(|door| door.closing.notify_one());
+    }
+
+    fn hand_over(&self) {
+        self.doors.borrow().values().flatten().for_each(|door| door.is_ours.set(false));
+        self.close_all();
     }
 
     /// Whether the process serves as many connections as it may.

@@ -28,6 +28,7 @@ mod layers;
 mod openapi;
 mod operating;
 mod reload;
+mod restarts;
 mod resting;
 mod sdk;
 mod secrecy;

@@ -26,6 +26,9 @@ use super::{
     until,
 };
 
+/// The binary.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_tollgate");
+
 /// How the binary is told to serve a file.
 fn arguments(config: &Path) -> Vec<OsString> {
     vec!["serve".into(), "--config".into(), config.into()]
@@ -122,15 +125,21 @@ password     = "{PASSWORD}"
     /// The same, with its access lines on a terminal.
     pub(crate) fn start_on_a_terminal(self) -> Gateway {
         let config = self.folder.path().join("tollgate.toml");
-        self.start_writing(config, terminal())
+        self.start_writing(config, terminal(), Command::new(PROGRAM))
     }
 
     /// The same, with the file somewhere else.
     pub(crate) fn start_from(self, config: PathBuf) -> Gateway {
-        self.start_writing(config, pipe())
+        self.start_writing(config, pipe(), Command::new(PROGRAM))
     }
 
-    fn start_writing(self, config: PathBuf, output: Output) -> Gateway {
+    /// The same, with a program and an environment of its own; the words that follow are added.
+    pub(crate) fn start_by(self, program: Command) -> Gateway {
+        let config = self.folder.path().join("tollgate.toml");
+        self.start_writing(config, pipe(), program)
+    }
+
+    fn start_writing(self, config: PathBuf, output: Output, program: Command) -> Gateway {
         std::fs::write(&config, self.text()).unwrap();
         let stored = self.top.iter().any(|(_, value)| value.contains("file:tollgate.redb"));
         let tokens = if stored {
@@ -138,7 +147,8 @@ password     = "{PASSWORD}"
         } else {
             HashMap::new()
         };
-        Gateway::run(self.folder, config, tokens, output, self.variables)
+        let process = spawn(program, &config, output, &self.variables);
+        Gateway::run(self.folder, config, tokens, process, self.variables)
     }
 }
 
@@ -165,10 +175,9 @@ impl Gateway {
         folder: TempDir,
         config: PathBuf,
         tokens: HashMap<&'static str, Token>,
-        output: Output,
+        (child, out, err): (Child, Log, Log),
         variables: Variables,
     ) -> Self {
-        let (child, out, err) = spawn(&config, output, &variables);
         let mut gateway = Self {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -186,7 +195,8 @@ impl Gateway {
 
     /// Serves a file that somebody else has written into `folder`.
     pub(crate) fn serve(folder: TempDir, config: PathBuf) -> Self {
-        Self::run(folder, config, HashMap::new(), pipe(), Variables::new())
+        let process = spawn(Command::new(PROGRAM), &config, pipe(), &Variables::new());
+        Self::run(folder, config, HashMap::new(), process, Variables::new())
     }
 
     /// Reads the start's `listening` event: ports were chosen by the kernel.
@@ -205,7 +215,12 @@ impl Gateway {
 
     /// Starts again on the same configuration, after the process has ended.
     pub(crate) fn start_again(&mut self) {
-        (self.child, self.out, self.err) = spawn(&self.config, pipe(), &self.variables);
+        self.start_again_by(Command::new(PROGRAM));
+    }
+
+    /// The same, with a program and an environment of its own.
+    pub(crate) fn start_again_by(&mut self, program: Command) {
+        (self.child, self.out, self.err) = spawn(program, &self.config, pipe(), &self.variables);
         self.learn_addresses();
     }
 
@@ -350,8 +365,13 @@ fn terminal() -> Output {
     (read, written)
 }
 
-fn spawn(config: &Path, (read, written): Output, variables: &Variables) -> (Child, Log, Log) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+fn spawn(
+    mut program: Command,
+    config: &Path,
+    (read, written): Output,
+    variables: &Variables,
+) -> (Child, Log, Log) {
+    let mut child = program
         .args(arguments(config))
         .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
@@ -366,7 +386,7 @@ fn spawn(config: &Path, (read, written): Output, variables: &Variables) -> (Chil
 
 /// Runs another command of the binary on the same file, and returns its exit code and standard output.
 pub(crate) fn command(config: &Path, words: &[&str], input: &str) -> (i32, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+    let mut child = Command::new(PROGRAM)
         .args(words)
         .arg("--config")
         .arg(config)
@@ -382,11 +402,8 @@ pub(crate) fn command(config: &Path, words: &[&str], input: &str) -> (i32, Strin
 
 /// Runs the gateway on a file that it must not accept, and returns its exit code and what it said.
 pub(crate) fn refused(config: &Path) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
-        .args(arguments(config))
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let output =
+        Command::new(PROGRAM).args(arguments(config)).stdin(Stdio::null()).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap(), String::from_utf8(said).unwrap())
 }

@@ -3,9 +3,12 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
-use hyper::client::conn::http2::{self, SendRequest};
+use hyper::{
+    body::Incoming,
+    client::conn::http2::{self, SendRequest},
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
@@ -44,6 +47,15 @@ impl Answer {
     }
 }
 
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    /// The connection took no more requests before this one was sent.
+    NotSent,
+    /// It was sent.
+    Lost(String),
+}
+
 /// A connection.
 pub(crate) struct Http2 {
     runtime: Runtime,
@@ -55,14 +67,19 @@ pub(crate) struct Http2 {
 
 impl Http2 {
     pub(crate) fn connect(address: SocketAddr) -> Self {
+        Self::try_connect(address).expect("nobody listens")
+    }
+
+    /// A connection, unless nobody listens.
+    pub(crate) fn try_connect(address: SocketAddr) -> Option<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (sender, connection) = runtime.block_on(async {
-            let stream = TcpStream::connect(address).await.unwrap();
+            let stream = TcpStream::connect(address).await.ok()?;
             let io = TokioIo::new(stream);
-            http2::handshake::<_, _, Body>(TokioExecutor::new(), io).await.unwrap()
-        });
+            Some(http2::handshake::<_, _, Body>(TokioExecutor::new(), io).await.unwrap())
+        })?;
         let connection = Some(runtime.spawn(connection));
-        Self { runtime, base: "http://shop.example".to_owned(), sender, connection }
+        Some(Self { runtime, base: "http://shop.example".to_owned(), sender, connection })
     }
 
     /// The same over TLS, for `name`, in whose handshake HTTP/2 must be agreed.
@@ -84,6 +101,25 @@ impl Http2 {
     /// Asks another host from now on.
     pub(crate) fn ask_host(&mut self, host: &str) {
         self.base = format!("https://{host}");
+    }
+
+    /// A GET that tells whether it was sent when it has no answer.
+    pub(crate) fn answered(&mut self, target: &str) -> Result<Answer, Unanswered> {
+        let request = request(&self.base, "GET", target, &[], "");
+        let sender = &mut self.sender;
+        let exchanged = async {
+            sender.ready().await.map_err(|_| Unanswered::NotSent)?;
+            let answer = sender.try_send_request(request).await.map_err(|mut refused| {
+                let kept = refused.take_message().is_some();
+                let error = format!("{:?}", refused.into_error());
+                // RFC 9113 6.8: a stream that a GOAWAY leaves out was not processed.
+                let left_out = error.contains("GoAway") && error.contains("NO_ERROR");
+                if kept || left_out { Unanswered::NotSent } else { Unanswered::Lost(error) }
+            })?;
+            Ok(collect(answer).await)
+        };
+        let answered = async { time::timeout(PATIENCE, exchanged).await };
+        self.runtime.block_on(answered).expect("no answer over HTTP/2")
     }
 
     /// One request with a body that is there at once.
@@ -182,6 +218,10 @@ async fn exchange(
 ) -> Result<Answer, String> {
     sender.ready().await.map_err(|error| error.to_string())?;
     let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
+    Ok(collect(answer).await)
+}
+
+async fn collect(answer: Response<Incoming>) -> Answer {
     let (head, body) = answer.into_parts();
     let (body, trailers) = match body.collect().await {
         Ok(collected) => {
@@ -190,5 +230,5 @@ async fn exchange(
         }
         Err(error) => (Err(error.to_string()), None),
     };
-    Ok(Answer { status: head.status, fields: head.headers, body, trailers })
+    Answer { status: head.status, fields: head.headers, body, trailers }
 }
