@@ -21,8 +21,16 @@ pub(super) struct Addresses {
     pub(super) admin: Option<Address>,
 }
 
-/// `tls`: whether there is a `[tls]`.
-pub(super) fn read(top: &Table, tls: bool) -> Addresses {
+/// Tables that a listener's own keys need.
+#[derive(Clone, Copy)]
+pub(super) struct Tables {
+    /// There is a `[tls]`.
+    pub(super) tls: bool,
+    /// `[trust]` names somebody.
+    pub(super) trust: bool,
+}
+
+pub(super) fn read(top: &Table, tables: Tables) -> Addresses {
     let cx = top.cx;
     let mut taken: Taken = Vec::new();
     let listen = match top.get("listen") {
@@ -31,7 +39,7 @@ pub(super) fn read(top: &Table, tls: bool) -> Addresses {
             let plain = |address| Listen { address, manner: Manner::default() };
             address.map(plain).into_iter().collect()
         }
-        Some(value) => read_listen(&value, tls, &mut taken),
+        Some(value) => read_listen(&value, tables, &mut taken),
     };
     let health = match top.get("health") {
         None => {
@@ -60,18 +68,18 @@ pub(super) fn read(top: &Table, tls: bool) -> Addresses {
 
 /// One listener or a list of at least one; each is an address, or a table that also says how clients
 /// speak there.
-fn read_listen(value: &Value, tls: bool, taken: &mut Taken) -> Vec<Listen> {
+fn read_listen(value: &Value, tables: Tables, taken: &mut Taken) -> Vec<Listen> {
     if value.is_text() || value.is_table() {
-        return read_listener(value, tls, taken).into_iter().collect();
+        return read_listener(value, tables, taken).into_iter().collect();
     }
     let Some(values) = value.list(EXPECTED_LISTEN) else { return Vec::new() };
     if values.is_empty() {
         value.bad("`listen` is an empty list", "name at least one");
     }
-    values.iter().filter_map(|value| read_listener(value, tls, taken)).collect()
+    values.iter().filter_map(|value| read_listener(value, tables, taken)).collect()
 }
 
-fn read_listener(value: &Value, tls: bool, taken: &mut Taken) -> Option<Listen> {
+fn read_listener(value: &Value, tables: Tables, taken: &mut Taken) -> Option<Listen> {
     if !value.is_table() {
         let address = read_address(value.cx, value.text_as(EXPECTED_LISTEN)?, taken)?;
         return Some(Listen { address, manner: Manner::default() });
@@ -80,8 +88,8 @@ fn read_listener(value: &Value, tls: bool, taken: &mut Taken) -> Option<Listen> 
     let at = table.need("at", "add `at = \"127.0.0.1:8443\"`");
     let address = at.and_then(|at| read_address(value.cx, at.text()?, taken));
     let manner = Manner {
-        tls: read_tls(&table, tls),
-        proxy_protocol: read_unbuilt(&table, "proxy-protocol"),
+        tls: read_tls(&table, tables.tls),
+        proxy_protocol: read_proxy_protocol(&table, tables.trust),
     };
     table.done();
     Some(Listen { address: address?, manner })
@@ -97,12 +105,13 @@ fn read_tls(table: &Table, configured: bool) -> bool {
     wanted
 }
 
-/// What listeners will have; until then only its absence can be asked for.
-fn read_unbuilt(table: &Table, key: &'static str) -> bool {
-    let value = table.get(key);
+/// Nobody but a trusted proxy may send the header, so that without one it would never be read.
+fn read_proxy_protocol(table: &Table, trusts: bool) -> bool {
+    let value = table.get("proxy-protocol");
     let wanted = value.as_ref().and_then(|value| value.boolean()).unwrap_or(false);
-    if let (true, Some(value)) = (wanted, value) {
-        value.bad(format!("`{key}` is not built into this version"), "remove it");
+    if let (true, false, Some(value)) = (wanted, trusts, value) {
+        let message = "the header of the PROXY protocol is read from trusted proxies only";
+        value.bad(message, "name them: `[trust] proxies = [\"10.0.0.0/8\"]`");
     }
     wanted
 }

@@ -63,7 +63,9 @@ pub(super) fn parse(cx: &Context, path: &Path, text: String) -> Result<Config, R
 /// Every table. `None` only after a mistake was noted.
 fn build(cx: &Context, path: &Path, top: &Table, others: &[Table]) -> Option<Config> {
     let tls_table = top.table("tls");
-    let addresses = listen::read(top, tls_table.is_present());
+    let trust = sections::trust(top.table("trust"));
+    let tables = listen::Tables { tls: tls_table.is_present(), trust: !trust.is_empty() };
+    let addresses = listen::read(top, tables);
     let tls = tls::read(tls_table);
     let usergrid = usergrid::read(top.table("usergrid"), addresses.admin.is_some());
     // Even a faulty one is one: what is right beside it is no mistake.
@@ -77,7 +79,6 @@ fn build(cx: &Context, path: &Path, top: &Table, others: &[Table]) -> Option<Con
     check_foreign(top, store.as_ref(), tokens.foreign.is_some());
     check_two_kinds_of_tokens(top, tenants, tokens.foreign.is_some());
     let secrets = read_secrets(top, tokens.foreign.is_some());
-    let trust = sections::trust(top.table("trust"));
     let cors = sections::cors(top.table("cors"), tenants);
     let log = sections::log(top.table("log"));
     let workers = top.get("workers").and_then(|value| value.integer(1..=1024));

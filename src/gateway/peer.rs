@@ -38,6 +38,9 @@ pub struct Peer {
     asked: RefCell<Option<Rc<Asked>>>,
     /// What the TLS handshake showed; `None` for a connection in clear text.
     session: Option<Box<Session>>,
+    /// A proxy has spoken for this peer and not said who it is: the address is the proxy's, and what the
+    /// peer says of its way here is a stranger's word.
+    nameless: bool,
 }
 
 /// Values for one authority, asked for over one connection.
@@ -64,6 +67,18 @@ impl Peer {
         Self::new(None, "unix".to_owned())
     }
 
+    /// Somebody behind this peer, which does not say who.
+    #[must_use]
+    pub fn nameless(&self) -> Self {
+        Self { nameless: true, ..Self::new(self.ip, self.text.clone()) }
+    }
+
+    /// Whether `trust` names this peer, so that it may speak for others.
+    #[must_use]
+    pub fn is_trusted(&self, trust: &[Network]) -> bool {
+        !self.nameless && trusted(self.ip, trust)
+    }
+
     fn new(ip: Option<IpAddr>, text: String) -> Self {
         let visible = |text: &str| {
             HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
@@ -76,6 +91,7 @@ impl Peer {
             text,
             asked,
             session: None,
+            nameless: false,
         }
     }
 
@@ -143,12 +159,6 @@ impl Peer {
         }
     }
 
-    /// Whether `trust` names this peer, so that it may speak for others.
-    #[must_use]
-    pub fn is_trusted(&self, trust: &[Network]) -> bool {
-        trusted(self.ip, trust)
-    }
-
     /// The address, unless the peer is a unix socket.
     #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {
@@ -160,7 +170,7 @@ impl Peer {
     }
 }
 
-/// Whether `[trust]` names this peer.
+/// Whether `[trust]` names this address; a unix peer has none.
 fn trusted(ip: Option<IpAddr>, trust: &[Network]) -> bool {
     trust.iter().any(|network| match (network, ip) {
         (Network::Unix, None) => true,

@@ -23,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{
     ahead::Ahead,
     ledger::Allowance,
+    proxy_protocol,
     tap::Tap,
     tls,
     watch::{Busy, Verdict, Watch},
@@ -50,12 +51,17 @@ const SEND_BUFFER: usize = 16 * 1024;
 /// Serves one connection until the peer closes it, a limit is reached, or the drain ends it. What its
 /// manner asks for comes first.
 pub(super) async fn serve(
-    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     manner: Manner,
-    peer: Peer,
+    mut peer: Peer,
     gate: Rc<Gate>,
     watch: Rc<Watch>,
 ) {
+    if manner.proxy_protocol && peer.is_trusted(&gate.state().config.trust) {
+        let introduced = Box::pin(proxy_protocol::introduced(&mut stream, peer));
+        let Ended::Done(Ok(client)) = first(&watch, introduced).await else { return };
+        peer = client;
+    }
     let stream = Ahead::new(stream);
     if manner.tls {
         // Boxed: a future is as large as the largest road that it may take.

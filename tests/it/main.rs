@@ -24,6 +24,7 @@ mod gauntlet;
 mod grpc;
 mod hostile;
 mod http2;
+mod introduced;
 mod layers;
 mod openapi;
 mod operating;
