@@ -19,6 +19,8 @@ const FENCES: usize = 16_384;
 pub struct Fences {
     fences: Box<[AtomicU32]>,
     epoch: AtomicU64,
+    /// How often any fence has moved.
+    moves: AtomicU64,
     /// Random, so that nobody can choose keys that share a fence.
     hasher: RandomState,
 }
@@ -75,7 +77,12 @@ enum Guarded<'a> {
 impl Default for Fences {
     fn default() -> Self {
         let fences = (0..FENCES).map(|_| AtomicU32::new(0)).collect();
-        Self { fences, epoch: AtomicU64::new(0), hasher: RandomState::new() }
+        Self {
+            fences,
+            epoch: AtomicU64::new(0),
+            moves: AtomicU64::new(0),
+            hasher: RandomState::new(),
+        }
     }
 }
 
@@ -156,6 +163,7 @@ impl Fences {
     /// Moves one fence: nothing that was asked before counts any more.
     pub fn bump(&self, fence: Fence) {
         self.counter(fence).fetch_add(1, AcqRel);
+        self.moves.fetch_add(1, AcqRel);
     }
 
     /// Moves the fence of `mark` and gives the mark after that one move. If the fence had moved
@@ -163,6 +171,7 @@ impl Fences {
     #[must_use]
     pub fn bump_from(&self, mark: Mark) -> Mark {
         let before = self.counter(mark.fence).fetch_add(1, AcqRel);
+        self.moves.fetch_add(1, AcqRel);
         let moved = if before == mark.value { 1 } else { 0 };
         Mark { value: mark.value.wrapping_add(moved), ..mark }
     }
@@ -172,6 +181,13 @@ impl Fences {
         for fence in &self.fences {
             fence.fetch_add(1, AcqRel);
         }
+        self.moves.fetch_add(1, AcqRel);
+    }
+
+    /// Another number after each move of any fence: for whoever waits for one and would not look at all.
+    #[must_use]
+    pub fn moves(&self) -> u64 {
+        self.moves.load(Acquire)
     }
 
     /// The epoch of the links. It moves when one is lost or made: what was read over a link that
@@ -199,7 +215,9 @@ mod tests {
         let fence = fences.of_subject("ann");
         let mark = fences.mark(fence);
         assert!(fences.holds(mark));
+        let moves = fences.moves();
         fences.bump(fence);
+        assert_ne!(fences.moves(), moves);
         assert!(!fences.holds(mark));
         let mark = fences.mark(fence);
         fences.bump_all();

@@ -18,6 +18,7 @@
 //! | 8 | outbound   | `gateway::outbound`                     | permit + canonical request → upstream head |
 //! | 9 | upstream   | [`upstream`]                            | head, streamed body → answer, or 502/503/504 |
 //! | 10 | response  | `gateway::answer`, `gateway::reject`    | answer or refusal → client                 |
+//! | 10a | what lasts | `gateway::tunnel`, `gateway::lasting` | a switch of protocols → bytes both ways; judged again while it lasts |
 //! | 11 | record    | `gateway::access`, [`telemetry`]        | one line, one count                        |
 //!
 //! [`gateway::handle`] is this table as a function. Steps 3, 4, 5 and 7 are plain functions of their

@@ -14,8 +14,11 @@ use std::{
 
 use http::{HeaderName, HeaderValue};
 
-use super::near::{Confirmed, Identity};
-use crate::fences::Fences;
+use super::{
+    credential::Credential,
+    near::{Confirmed, Identity},
+};
+use crate::{fences::Fences, secret::Secret};
 
 /// Places: 1.3 MiB of them a worker.
 const PLACES: usize = 16_384;
@@ -29,12 +32,20 @@ pub type IdentityFields = Box<[(HeaderName, HeaderValue)]>;
 #[derive(Debug)]
 pub struct Caller {
     identity: Identity,
+    /// What proved it: for whoever has to ask again.
+    credential: Credential,
     fields: OnceCell<Option<IdentityFields>>,
 }
 
 impl Caller {
-    pub(super) fn new(identity: &Identity) -> Rc<Self> {
-        Rc::new(Self { identity: identity.clone(), fields: OnceCell::new() })
+    pub(super) fn new(identity: &Identity, credential: Credential) -> Rc<Self> {
+        Rc::new(Self { identity: identity.clone(), credential, fields: OnceCell::new() })
+    }
+
+    /// The credential that proved it.
+    #[must_use]
+    pub fn credential(&self) -> &Credential {
+        &self.credential
     }
 
     /// The caller's identity fields, `made` at their first use; `None` when they cannot be sent. Callers
@@ -94,14 +105,15 @@ impl HotLevel {
     /// Remembers an answer of the near cache that was asked for under `epoch`.
     pub(super) fn put(&mut self, text: &str, confirmed: Confirmed, epoch: u64) -> Rc<Caller> {
         let place = self.place(text);
+        let caller = || Caller::new(&confirmed.identity, Credential::Token(Secret::new(text)));
         let known = self.places[place].take().filter(|entry| *entry.text == *text);
         let (text, caller) = match known {
             // Nothing has changed since it was last confirmed: what was made of it stays right.
             Some(entry) if entry.caller.identity == *confirmed.identity => {
                 (entry.text, entry.caller)
             }
-            Some(entry) => (entry.text, Caller::new(&confirmed.identity)),
-            None => (text.into(), Caller::new(&confirmed.identity)),
+            Some(entry) => (entry.text, caller()),
+            None => (text.into(), caller()),
         };
         self.places[place] = Some(Entry { text, caller: Rc::clone(&caller), confirmed, epoch });
         caller

@@ -182,6 +182,12 @@ impl NearCache {
         self.confirmed.run_pending_tasks().await;
     }
 
+    /// How long an answer counts.
+    #[must_use]
+    pub fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
     /// How long the answer to a question that was asked at `asked` counts, about a token that expires at
     /// `expires_ms`. Never longer than the token has left, even if the wall clock, by which expiry is
     /// judged, is set back meanwhile.

@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use super::unresolved::Unresolved;
 use super::{
+    credential::Credential,
     hot::{Caller, HotLevel},
     near::{Confirmed, Failure, Found, Identity, NearCache, Refusal, TokenKey},
 };
@@ -200,7 +201,7 @@ impl Resolver {
             Level::Store | Level::Grace => started.elapsed(),
         };
         let identity = match level {
-            Level::Grace => Caller::new(&confirmed.identity),
+            Level::Grace => Caller::new(&confirmed.identity, Credential::Token(Secret::new(token))),
             Level::Hot | Level::Near | Level::Store => {
                 self.hot.borrow_mut().put(token, confirmed, epoch)
             }
@@ -310,7 +311,8 @@ impl Resolver {
             Found::Grace(confirmed) => (confirmed, Level::Grace),
         };
         let store_time = if level == Level::Near { Duration::ZERO } else { started.elapsed() };
-        Ok(Resolved { identity: Caller::new(&confirmed.identity), level, store_time })
+        let credential = Credential::Client { id: id.to_owned(), secret: secret.clone() };
+        Ok(Resolved { identity: Caller::new(&confirmed.identity, credential), level, store_time })
     }
 
     /// A token of another service: one question, and no principal of ours behind it.

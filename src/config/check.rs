@@ -63,6 +63,7 @@ pub fn to_json(config: &Config) -> Value {
                 "backend": config.backends.get(rule.backend).map(|backend| &backend.name),
                 "audit": rule.audit.map(instant::show),
                 "until": rule.until.map(instant::show),
+                "upgrade": rule.upgrade,
             })
         })
         .collect();
@@ -110,6 +111,7 @@ fn row(rule: &Rule) -> Row {
     }
     notes.extend(rule.audit.map(|end| format!("audit only until {}", instant::show(end))));
     notes.extend(rule.until.map(|end| format!("closes {}", instant::show(end))));
+    notes.extend(rule.upgrade.as_ref().map(|protocol| format!("switches to {protocol}")));
     Row { methods: methods.to_owned(), path: path.to_owned(), who: rule.asks.clone(), notes }
 }
 

@@ -115,6 +115,9 @@ pub(super) const FRAMES: usize = 1000;
 /// Ten a second per address: a network behind one address passes, a flood of invented tokens does
 /// not reach the store.
 pub(super) const UNKNOWN_TOKENS: u32 = 600;
+/// A client that has vanished without a word is held no longer than that; those that are there ping every 20 to
+/// 60 s.
+pub(super) const TUNNEL_IDLE: Duration = Duration::from_secs(600);
 /// Inside the 30 s between Kubernetes' SIGTERM and SIGKILL, with time to spare for exiting.
 pub(super) const DRAIN: Duration = Duration::from_secs(25);
 

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Keys of a rule's table that exist in the language and not in this program yet.
-const NOT_BUILT: [&str; 2] = ["upgrade", "rate"];
+const NOT_BUILT: [&str; 1] = ["rate"];
 
 /// A timeout of nothing refuses everything; one of more than a day is none.
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
@@ -37,6 +37,7 @@ struct Right {
     backend: usize,
     timeout: Option<Duration>,
     body: Option<u64>,
+    upgrade: Option<Box<str>>,
 }
 
 /// What rules are read against.
@@ -110,6 +111,7 @@ fn default_rules(paths: &PathPolicy) -> Option<RuleSet> {
         backend: 0,
         timeout: None,
         body: None,
+        upgrade: None,
         place: "the default without [rules]".to_owned(),
     };
     RuleSet::build(vec![rule], paths.case).ok()
@@ -144,6 +146,7 @@ fn read_rule(table: &Table, key: &Text, value: &Value, reading: &Reading) -> Opt
         backend: right.backend,
         timeout: right.timeout,
         body: right.body,
+        upgrade: right.upgrade,
         place: table.cx.line_name(&key.place),
     })
 }
@@ -196,7 +199,8 @@ fn read_right(value: &Value, left: Option<&Left>, reading: &Reading) -> Option<R
         let requirement = read_requirement(value, &text, left, reading);
         let (audit, until, timeout, body) = (None, None, None, None);
         let asks = text.written;
-        return Some(Right { asks, requirement, audit, until, backend: 0, timeout, body });
+        let upgrade = None;
+        return Some(Right { asks, requirement, audit, until, backend: 0, timeout, body, upgrade });
     }
     let table = value.table()?;
     let who = table.need("who", "add `who = \"authenticated\"`");
@@ -208,6 +212,7 @@ fn read_right(value: &Value, left: Option<&Left>, reading: &Reading) -> Option<R
     let backend = table.get("backend").and_then(|value| read_backend(&value, reading.backends));
     let timeout = table.get("timeout").and_then(|value| value.duration(TIMEOUTS));
     let body = table.get("body").and_then(|value| value.bytes(0..=1 << 50));
+    let upgrade = table.get("upgrade").and_then(|value| read_upgrade(&value, left));
     NOT_BUILT.into_iter().for_each(|key| table.not_built(key));
     table.done();
     Some(Right {
@@ -218,6 +223,7 @@ fn read_right(value: &Value, left: Option<&Left>, reading: &Reading) -> Option<R
         backend: backend.unwrap_or(0),
         timeout,
         body,
+        upgrade,
     })
 }
 
@@ -260,6 +266,39 @@ fn read_backend(value: &Value, backends: &Backends) -> Option<usize> {
         value.bad(format!("there is no backend {}", text.quoted()), hint);
     }
     index
+}
+
+/// The name of a protocol, in lower case, and perhaps its version (RFC 9110 7.8). Not one that is HTTP or
+/// carries it: what came through such a tunnel, no rule would be asked about.
+fn read_upgrade(value: &Value, left: Option<&Left>) -> Option<Box<str>> {
+    let text = value.text_as("the name of one protocol, such as `\"websocket\"`")?;
+    let protocol = text.text.to_ascii_lowercase();
+    let (name, version) = protocol.split_once('/').unwrap_or((&protocol, "1"));
+    if matches!(name, "h2c" | "h2" | "h3" | "http" | "https" | "tls") {
+        let message = "requests inside this protocol would pass by the rules";
+        text.bad(value.cx, message, "remove it: the gateway speaks HTTP itself");
+        return None;
+    }
+    if !(is_token(name) && is_token(version)) {
+        let message = format!("{} is not the name of one protocol", text.quoted());
+        text.bad(value.cx, message, "such as `\"websocket\"`");
+        return None;
+    }
+    if left.is_some_and(|left| !left.takes_get()) {
+        text.bad(
+            value.cx,
+            "a switch of protocols begins with a GET, which this rule does not take",
+            "name GET",
+        );
+        return None;
+    }
+    Some(protocol.into())
+}
+
+/// RFC 9110 5.6.2.
+fn is_token(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(allowed)
 }
 
 fn explain(conflict: &Conflict, places: &[Place], asks: &[String]) -> Mistake {

@@ -197,6 +197,7 @@ pub(super) fn limits(table: Table) -> Limits {
         unknown_tokens: number("unknown-tokens", 1..=1_000_000_000)
             .and_then(|tokens| u32::try_from(tokens).ok())
             .unwrap_or(defaults::UNKNOWN_TOKENS),
+        tunnel_idle: time("tunnel-idle").unwrap_or(defaults::TUNNEL_IDLE),
         drain: table
             .get("drain")
             .and_then(|value| value.duration(Duration::ZERO..=hour))

@@ -334,6 +334,8 @@ pub struct Limits {
     pub frames: usize,
     /// Unknown foreign tokens looked up per address and minute.
     pub unknown_tokens: u32,
+    /// Silence in both directions of a connection that has switched protocols.
+    pub tunnel_idle: Duration,
     /// Time to finish what is open after SIGTERM.
     pub drain: Duration,
 }

@@ -14,6 +14,7 @@ use crate::{
     auth::{hot::Caller, resolve::Level},
     config::LineForm,
     policy::Denial,
+    request::upgrade::UpgradeError,
     telemetry::{
         instant::{rfc3339_ms, unix_ms},
         log::printable,
@@ -52,6 +53,14 @@ pub struct AccessRecord {
     /// What the operator may know of a failure, and the client may not.
     error: Option<Box<str>>,
     complete: bool,
+    /// Of a connection that has switched protocols.
+    tunnel: Option<Tunnelled>,
+}
+
+/// What passed through a tunnel, and how it ended.
+struct Tunnelled {
+    received: u64,
+    ended: &'static str,
 }
 
 impl AccessRecord {
@@ -88,6 +97,7 @@ impl AccessRecord {
             waived: None,
             error: None,
             complete: false,
+            tunnel: None,
         })
     }
 
@@ -157,6 +167,30 @@ impl AccessRecord {
         self.status = status.as_u16();
         self.decision = decision;
         self.reason = reason;
+    }
+
+    pub(super) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// An exchange that both its ends would have gone on with has been ended.
+    pub(super) fn ended(&mut self, decision: Decision, reason: &'static str) {
+        self.decision = decision;
+        self.reason = reason;
+        self.complete = true;
+    }
+
+    /// A client did not wait for the switch that it asked for.
+    pub(super) fn early_bytes(&mut self) {
+        self.ended(Decision::Deny, UpgradeError::Malformed.reason());
+        self.tunnelled(0, 0, "gateway");
+    }
+
+    /// A tunnel has ended.
+    pub(super) fn tunnelled(&mut self, received: u64, sent: u64, ended: &'static str) {
+        self.tunnel = Some(Tunnelled { received, ended });
+        self.sent = sent;
+        self.complete = true;
     }
 
     /// Counts bytes of the answer's body.
@@ -246,8 +280,12 @@ impl AccessRecord {
         }
         .ok();
         text(out, "cache", self.level.map(Level::label));
-        let received = self.received.as_ref().map_or(0, |body| body.bytes());
+        let body = self.received.as_ref().map_or(0, |body| body.bytes());
+        let received = self.tunnel.as_ref().map_or(body, |tunnel| tunnel.received);
         let _ = write!(out, ",\"bytes_in\":{received},\"bytes_out\":{}", self.sent);
+        if let Some(tunnel) = &self.tunnel {
+            text(out, "ended", Some(tunnel.ended));
+        }
         if let Some(denial) = self.waived {
             text(out, "would_deny", Some(denial.reason()));
         }
@@ -281,6 +319,9 @@ impl AccessRecord {
         }
         if let Some(backend) = self.backend {
             let _ = write!(out, "  backend {:.1}", ms(backend));
+        }
+        if let Some(tunnel) = &self.tunnel {
+            let _ = write!(out, "  tunnel, ended by {}", tunnel.ended);
         }
         if let Some(denial) = self.waived {
             let _ = write!(out, "  audit: would be {}", denial.reason());

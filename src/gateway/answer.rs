@@ -6,6 +6,7 @@ use std::time::Instant;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
     header::{CACHE_CONTROL, CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, VARY},
+    response::Parts,
 };
 
 use http_body::Body as _;
@@ -35,6 +36,8 @@ pub(super) struct Fit {
     pub(super) trailers: bool,
     /// When the call, if it is one, has to be over.
     pub(super) due: Option<Instant>,
+    /// It goes by HTTP/2, where trailers need no announcement.
+    pub(super) http2: bool,
 }
 
 /// The answer as the client gets it.
@@ -49,19 +52,25 @@ pub(super) fn pass_on(
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(UpstreamError::BadResponse);
     }
-    head.version = Version::HTTP_11;
-    head.extensions.clear();
-    let claimed = strip_hop_by_hop(&mut head.headers);
+    let claimed = settle(&mut head, fit.personal);
     let trailers = if fit.trailers { Trailers::without(claimed) } else { Trailers::NONE };
     trailers.announce(&mut head.headers);
-    if fit.personal {
-        keep_private(&mut head.headers);
-    }
     let body = match fit.due.filter(|_| !body.is_end_stream()) {
         Some(due) => Body::timed(body, trailers, due),
         None => Body::upstream(body, trailers),
     };
     Ok(Response::from_parts(head, body))
+}
+
+/// Leaves what is the client's, and returns the names that `Connection` claimed for our hop.
+pub(super) fn settle(head: &mut Parts, personal: bool) -> Vec<HeaderName> {
+    head.version = Version::HTTP_11;
+    head.extensions.clear();
+    let claimed = strip_hop_by_hop(&mut head.headers);
+    if personal {
+        keep_private(&mut head.headers);
+    }
+    claimed
 }
 
 /// Removes the fields of our hop, and returns the names that `Connection` claimed for it.

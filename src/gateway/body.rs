@@ -3,21 +3,30 @@
 
 use std::{
     pin::Pin,
-    rc::Weak,
+    rc::{Rc, Weak},
     task::{Context, Poll},
     time::Instant,
 };
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::{access::AccessRecord, grpc::Timed, trailers::Trailers};
+use super::{
+    access::AccessRecord,
+    grpc::Timed,
+    lasting::{Ending, Entry, Kind},
+    trailers::Trailers,
+    tunnel::Tunnel,
+};
 use crate::upstream::{Progress, ResponseBody, ResponseCut};
 
 /// What we answer with.
 pub struct Body {
     content: Content,
     record: Option<Box<AccessRecord>>,
+    /// Of an answer that may last.
+    entry: Option<Rc<Entry>>,
 }
 
 enum Content {
@@ -25,39 +34,83 @@ enum Content {
     Upstream(ResponseBody, Trailers),
     /// The same with a deadline; boxed, for it is seldom.
     Timed(Box<Timed>),
+    /// What follows is no HTTP any more.
+    Tunnel(Option<Box<Tunnel>>),
 }
 
 impl Body {
     /// No bytes.
     #[must_use]
     pub fn empty() -> Self {
-        Self { content: Content::Text(None), record: None }
+        Self::of(Content::Text(None))
     }
 
     /// A short text.
     #[must_use]
     pub fn full(text: impl Into<Bytes>) -> Self {
-        Self { content: Content::Text(Some(text.into())), record: None }
+        Self::of(Content::Text(Some(text.into())))
     }
 
     /// Leaves a text of ours out, as an answer to HEAD does; its length, which the head still tells.
     pub(super) fn without_text(&mut self) -> Option<usize> {
         match &mut self.content {
             Content::Text(text) => text.take().map(|text| text.len()),
-            Content::Upstream(..) | Content::Timed(_) => None,
+            Content::Upstream(..) | Content::Timed(_) | Content::Tunnel(_) => None,
         }
     }
 
     /// The backend's stream, and which of its trailers pass.
     #[must_use]
     pub(super) fn upstream(body: ResponseBody, trailers: Trailers) -> Self {
-        Self { content: Content::Upstream(body, trailers), record: None }
+        Self::of(Content::Upstream(body, trailers))
+    }
+
+    /// What follows the answer that switches protocols.
+    pub(super) fn tunnel(tunnel: Box<Tunnel>) -> Self {
+        Self::of(Content::Tunnel(Some(tunnel)))
+    }
+
+    fn of(content: Content) -> Self {
+        Self { content, record: None, entry: None }
+    }
+
+    /// The tunnel that the client's stream is to be given to, with its record.
+    pub fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
+        match &mut self.content {
+            Content::Tunnel(tunnel) => tunnel.take(),
+            Content::Text(_) | Content::Upstream(..) | Content::Timed(_) => None,
+        }
+    }
+
+    /// The answer may last: it ends when the entry does.
+    pub(super) fn lasts(&mut self, entry: Rc<Entry>) {
+        self.entry = Some(entry);
+    }
+
+    /// Ends an answer that must not go on. The client sees a cut, or of gRPC the status that says why.
+    fn end(&mut self, ending: Ending) -> Polled {
+        let kind = self.entry.take().map(|entry| entry.kind());
+        self.content = Content::Text(None);
+        if let Some(record) = &mut self.record {
+            record.ended(ending.decision, ending.reason);
+        }
+        match kind {
+            Some(Kind::Grpc { trailers: true }) => {
+                let mut fields = HeaderMap::new();
+                fields.insert("grpc-status", HeaderValue::from(ending.grpc_status()));
+                fields.insert("grpc-message", HeaderValue::from_static(ending.reason));
+                Some(Ok(Frame::trailers(fields)))
+            }
+            Some(Kind::Grpc { trailers: false } | Kind::Events | Kind::Tunnel) | None => {
+                Some(Err(ResponseCut::Ended))
+            }
+        }
     }
 
     /// The same, for a call that has to be over by `due`.
     #[must_use]
     pub(super) fn timed(body: ResponseBody, trailers: Trailers, due: Instant) -> Self {
-        Self { content: Content::Timed(Timed::new(body, trailers, due)), record: None }
+        Self::of(Content::Timed(Timed::new(body, trailers, due)))
     }
 
     /// The request's body, which may still be on its way when the answer has gone; dead when it is not.
@@ -69,7 +122,13 @@ impl Body {
     /// Hands the record over; it is finished when this body is.
     #[must_use]
     pub fn recorded(mut self, record: Box<AccessRecord>) -> Self {
-        self.record = Some(record);
+        match &mut self.content {
+            Content::Tunnel(Some(tunnel)) => tunnel.record = Some(record),
+            Content::Text(_)
+            | Content::Upstream(..)
+            | Content::Timed(_)
+            | Content::Tunnel(None) => self.record = Some(record),
+        }
         self
     }
 }
@@ -83,12 +142,16 @@ impl HttpBody for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseCut>>> {
         let this = &mut *self;
+        if let Some(ending) = this.entry.as_ref().and_then(|entry| entry.poll_ending(cx)) {
+            return Poll::Ready(this.end(ending));
+        }
         let polled = match &mut this.content {
             Content::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Content::Upstream(body, trailers) => {
                 Pin::new(body).poll_frame(cx).map(|polled| passed(polled, trailers))
             }
             Content::Timed(timed) => timed.poll_frame(cx),
+            Content::Tunnel(_) => Poll::Ready(None),
         };
         if let Some(record) = &mut this.record
             && let Poll::Ready(frame) = &polled
@@ -120,6 +183,7 @@ impl HttpBody for Body {
             Content::Upstream(body, _) => body.size_hint(),
             // Whatever its length was to be, it may end before.
             Content::Timed(_) => SizeHint::default(),
+            Content::Tunnel(_) => SizeHint::with_exact(0),
         }
     }
 }
@@ -143,6 +207,7 @@ impl Content {
             Self::Text(text) => text.is_none(),
             Self::Upstream(body, _) => body.is_end_stream(),
             Self::Timed(timed) => timed.is_end_stream(),
+            Self::Tunnel(_) => true,
         }
     }
 

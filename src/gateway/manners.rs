@@ -6,6 +6,7 @@ use http::StatusCode;
 use super::Refusal;
 use crate::{
     auth::{credential::CredentialError, resolve::Unresolved},
+    request::upgrade::UpgradeError,
     usergrid::{Fault, fault::class},
 };
 
@@ -32,6 +33,8 @@ pub(super) fn fault(refusal: &Refusal) -> Fault {
             reason: denial.reason(),
             ..Fault::no_permission()
         },
+        Refusal::Upgrade(UpgradeError::NotAllowed) => told("forbidden", class::SECURITY),
+        Refusal::Upgrade(_) => told("illegal_argument", class::ARGUMENT),
         Refusal::TooManyUnknown => told("too_many_requests", class::SECURITY),
         Refusal::IdentityTooLarge => told("bad_gateway", class::MANAGEMENT),
         Refusal::Upstream(_) | Refusal::Deadline => {

@@ -12,6 +12,7 @@ mod cors;
 mod grpc;
 mod guess;
 mod id;
+mod lasting;
 mod manners;
 mod outbound;
 mod peer;
@@ -22,6 +23,9 @@ pub(crate) mod side_door;
 mod state;
 mod tenancy;
 mod trailers;
+mod tunnel;
+mod upgrade;
+mod websocket;
 
 use std::{
     convert::Infallible,
@@ -32,7 +36,7 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Method, Request, Response, Version,
+    HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, ORIGIN},
     request::Parts,
 };
@@ -42,8 +46,10 @@ use hyper::body::Incoming;
 use self::{
     access::AccessRecord,
     answer::Fit,
+    lasting::{Entry, Judged, Kind},
     outbound::{Outbound, X_REQUEST_ID},
     peer::Route,
+    upgrade::Switch,
 };
 pub use self::{
     body::Body,
@@ -51,13 +57,17 @@ pub use self::{
     peer::Peer,
     reject::{Refusal, reasons},
     state::{Gate, Generation, Shared, State},
+    tunnel::Tunnel,
 };
 pub(crate) use self::{cors::is_preflight, guess::network};
 use crate::{
     auth::{credential::Credential, hot::Caller, resolve::Unresolved},
     directory::UserRef,
     policy::{self, Match, Presented, Requirement, Tenant},
-    request::{Canonical, Framing, grpc::is_call},
+    request::{
+        Canonical, Framing, authority::Authority, grpc::is_call, path::CanonicalPath,
+        upgrade::Offer,
+    },
     telemetry::{
         instant::unix_ms,
         log::{Level, event},
@@ -78,7 +88,8 @@ pub async fn handle(
     peer: Rc<Peer>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let offer = upgrade::extended(&mut parts);
     let state = gate.state();
     let mut record = AccessRecord::begin(&gate, &state, &peer, &parts.method, &parts.headers);
     let http1 = parts.version < Version::HTTP_2;
@@ -90,8 +101,8 @@ pub async fn handle(
     let is_head = parts.method == Method::HEAD;
     let is_call = is_call(&parts.method, parts.version, &parts.headers);
 
-    let mut response = match serve(&gate, &state, &peer, parts, body, preflight, &mut record).await
-    {
+    let answered = serve(&gate, &state, &peer, (parts, offer, body), preflight, &mut record).await;
+    let mut response = match answered {
         Ok(response) => {
             let reason = if preflight { "preflight" } else { "ok" };
             record.answered(response.status(), Decision::Permit, reason);
@@ -119,7 +130,7 @@ pub async fn handle(
         cors::decorate(cors, origin.as_ref(), response.headers_mut(), preflight);
     }
     response.headers_mut().insert(X_REQUEST_ID, record.request_id().clone());
-    if closes && http1 {
+    if closes && http1 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response.map(|body| body.recorded(record)))
@@ -128,15 +139,18 @@ pub async fn handle(
 /// The checks in their order; the first that fails is the answer.
 async fn serve(
     gate: &Gate,
-    state: &State,
+    state: &Rc<State>,
     peer: &Peer,
-    parts: Parts,
-    body: Incoming,
+    (parts, offer, body): (Parts, Option<Box<Offer>>, Incoming),
     preflight: bool,
     record: &mut AccessRecord,
 ) -> Result<Response<Body>, Refusal> {
     let config = &*state.config;
-    let request = Canonical::read(parts, body.is_end_stream(), peer.over_tls(), &state.policy)?;
+    let over_tls = peer.over_tls();
+    let mut request = Canonical::read(parts, body.is_end_stream(), over_tls, &state.policy)?;
+    if offer.is_some() {
+        request.upgrade = offer;
+    }
     if !peer.may_ask(request.authority.host()) {
         return Err(Refusal::Misdirected);
     }
@@ -174,7 +188,7 @@ struct InTenant<'a> {
 #[derive(Clone, Copy)]
 struct Way<'a> {
     gate: &'a Gate,
-    state: &'a State,
+    state: &'a Rc<State>,
     peer: &'a Peer,
     route: &'a Route,
     /// The client's address, unless it came by a unix socket.
@@ -206,6 +220,7 @@ impl<'a> Way<'a> {
         let (at, certificate) = (record.at(), peer.certificate());
         let permit = policy::decide(rule.as_ref(), presented, at, asked.as_ref(), certificate)?;
         record.waived(permit.waived());
+        let protocol = upgrade::agreed(permit.rule(), &request)?;
 
         state.sources.strip(&mut request.fields, &mut request.query);
         let backend = &state.backends[permit.rule().backend];
@@ -223,7 +238,7 @@ impl<'a> Way<'a> {
             caller: identity.as_deref(),
             accepts_trailers: request.accepts_trailers,
         };
-        let outbound =
+        let mut outbound =
             outbound.build(&permit, config, backend, (peer, route), record.request_id(), body)?;
 
         let first_byte = permit.rule().timeout.unwrap_or(backend.settings.first_byte_timeout);
@@ -231,6 +246,21 @@ impl<'a> Way<'a> {
         let call = request.grpc.filter(|_| request.accepts_trailers);
         let due = call.and_then(|call| call.timeout).map(|limit| record.deadline(limit));
         let sent = state.logs().then(Instant::now);
+        let (trailers, http2) = (request.accepts_trailers, request.http2);
+        let fit = Fit { personal: identity.is_some(), trailers, due, http2 };
+        if let Some(protocol) = protocol {
+            let offer = request.upgrade.as_deref();
+            let switch = Switch::ask(protocol, offer, outbound.headers_mut())?;
+            let times = (first_byte, config.limits.tunnel_idle);
+            let (method, caller) = (record.method().clone(), identity.as_ref());
+            let place = (&request.authority, &request.path);
+            let enter = || self.enter(Kind::Tunnel, &method, place, caller, Some(protocol));
+            // Boxed: few requests go this way.
+            let sending = upgrade::forward(switch, outbound, &backend.upstream, times, fit, enter);
+            let answer = Box::pin(sending).await;
+            record.backend_took(sent.map(|sent| sent.elapsed()));
+            return answer;
+        }
         let answer = match due {
             None => backend.upstream.send(outbound, first_byte).await,
             // Boxed: few requests are calls, and every future is as large as the largest road.
@@ -245,8 +275,34 @@ impl<'a> Way<'a> {
         if let Err(UpstreamError::Tls(why)) = &answer {
             record.failed(why);
         }
-        let fit = Fit { personal: identity.is_some(), trailers: request.accepts_trailers, due };
-        Ok(answer::pass_on(answer?, fit)?)
+        let mut answer = answer::pass_on(answer?, fit)?;
+        if let Some(kind) = Kind::of(answer.headers(), fit.trailers && fit.http2) {
+            let place = (&request.authority, &request.path);
+            let entry = self.enter(kind, record.method(), place, identity.as_ref(), None);
+            answer.body_mut().lasts(entry);
+        }
+        Ok(answer)
+    }
+
+    /// Takes note of an exchange that lasts, with what was judged of it.
+    fn enter(
+        self,
+        kind: Kind,
+        method: &Method,
+        (authority, path): (&Authority, &CanonicalPath),
+        caller: Option<&Rc<Caller>>,
+        protocol: Option<&str>,
+    ) -> Rc<Entry> {
+        let judged = Judged {
+            method: method.clone(),
+            authority: authority.clone(),
+            path: path.clone(),
+            caller: caller.cloned(),
+            certificate: self.peer.certificate().cloned(),
+            address: self.client,
+            protocol: protocol.map(Into::into),
+        };
+        self.gate.lasting.enter(kind, self.state, judged)
     }
 
     /// Counts what an address that may speak for others did, and tells the operator once.

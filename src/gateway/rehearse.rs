@@ -5,7 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use http::{HeaderValue, request::Parts};
 
-use super::{Peer, Refusal, outbound::Outbound, peer::Route, state::Backend};
+use super::{
+    Peer, Refusal,
+    outbound::Outbound,
+    peer::Route,
+    state::Backend,
+    upgrade::{self, Switch},
+};
 use crate::{
     auth::credential::Sources,
     config::Config,
@@ -30,6 +36,7 @@ pub(crate) fn outbound(
 ) -> Result<Parts, Refusal> {
     let settings = &config.backends[permit.rule().backend];
     let backend = Backend::new(settings.clone(), Upstream::new(settings.clone(), 1), config);
+    let protocol = upgrade::agreed(permit.rule(), &request)?;
     sources.strip(&mut request.fields, &mut request.query);
     let peer = Peer::tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
     let route = Route::read(&request.fields, &peer, &config.trust);
@@ -46,6 +53,9 @@ pub(crate) fn outbound(
     };
     let id = HeaderValue::from_static(REQUEST_ID);
     let way = (&peer, &route);
-    let built = outbound.build(permit, config, &backend, way, &id, RequestBody::Empty)?;
+    let mut built = outbound.build(permit, config, &backend, way, &id, RequestBody::Empty)?;
+    if let Some(protocol) = protocol {
+        Switch::ask(protocol, request.upgrade.as_deref(), built.headers_mut())?;
+    }
     Ok(built.into_parts().0)
 }

@@ -4,14 +4,20 @@
 
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{
+        CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
+        WWW_AUTHENTICATE,
+    },
 };
 
 use super::{body::Body, manners};
 use crate::{
     auth::{credential::CredentialError, resolve::Unresolved},
     policy::Denial,
-    request::BadRequest,
+    request::{
+        BadRequest,
+        upgrade::{UpgradeError, WEBSOCKET, WEBSOCKET_VERSION},
+    },
     upstream::{BodyFault, UpstreamError},
     usergrid::{self, Fault},
 };
@@ -34,6 +40,9 @@ pub enum Refusal {
     /// The rules say no.
     #[error(transparent)]
     Denied(#[from] Denial),
+    /// The request asks to switch protocols, and may not or not so.
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
     /// A client id and secret were presented; they are verified by the token office, which is not built yet.
     #[error("client credentials are not accepted here")]
     ClientCredentials,
@@ -79,6 +88,7 @@ impl Refusal {
             Self::Credential(bad) => bad.status(),
             Self::Unresolved(bad) => bad.status(),
             Self::Denied(denial) => denial.status(),
+            Self::Upgrade(bad) => bad.status(),
             Self::ClientCredentials => StatusCode::UNAUTHORIZED,
             Self::TooManyUnknown => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -104,6 +114,7 @@ impl Refusal {
             Self::Credential(bad) => bad.reason(),
             Self::Unresolved(bad) => bad.reason(),
             Self::Denied(denial) => denial.reason(),
+            Self::Upgrade(bad) => bad.reason(),
             Self::ClientCredentials => "client_credentials",
             Self::TooManyUnknown => "too_many_unknown_tokens",
             Self::BodyTooLarge => "body_too_large",
@@ -120,6 +131,8 @@ impl Refusal {
         match self {
             Self::BadRequest(_) | Self::StrippedPath => "invalid_request",
             Self::Misdirected => "misdirected_request",
+            Self::Upgrade(UpgradeError::NotAllowed) => "forbidden",
+            Self::Upgrade(_) => "invalid_request",
             Self::Credential(_) | Self::Unresolved(_) | Self::ClientCredentials => {
                 match self.status() {
                     StatusCode::BAD_REQUEST => "invalid_request",
@@ -170,6 +183,7 @@ impl Refusal {
             | Self::Credential(_)
             | Self::Unresolved(_)
             | Self::Denied(_)
+            | Self::Upgrade(_)
             | Self::ClientCredentials
             | Self::TooManyUnknown
             | Self::BodyTooLarge
@@ -187,6 +201,8 @@ impl Refusal {
             Self::BadRequest(_) | Self::Misdirected | Self::StrippedPath | Self::BodyTooLarge => {
                 "http_request_error"
             }
+            Self::Upgrade(UpgradeError::NotAllowed) => "http_request_denied",
+            Self::Upgrade(_) => "http_request_error",
             Self::Credential(_) | Self::Denied(_) | Self::ClientCredentials => {
                 "http_request_denied"
             }
@@ -258,6 +274,12 @@ impl Refusal {
         if let Ok(proxy_status) = HeaderValue::try_from(proxy_status) {
             head.insert("proxy-status", proxy_status);
         }
+        // RFC 9110 15.5.22, RFC 6455 4.2.2: what would be right instead.
+        if let Self::Upgrade(UpgradeError::Version) = self {
+            head.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(WEBSOCKET_VERSION));
+            head.insert(UPGRADE, HeaderValue::from_static(WEBSOCKET));
+            head.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        }
     }
 }
 
@@ -286,11 +308,13 @@ fn upstream_row(error: &UpstreamError) -> (StatusCode, &'static str, &'static st
 /// Every reason word, `ok` first: the labels of the metric, and what `docs/refusals.md` explains.
 #[must_use]
 pub fn reasons() -> Vec<&'static str> {
-    let mut words = vec!["ok", "preflight", "client_gone", "backend_cut"];
+    let mut words =
+        vec!["ok", "preflight", "client_gone", "backend_cut", "going_away", "tunnel_idle"];
     words.extend(BadRequest::ALL.iter().map(|bad| bad.reason()));
     words.extend(CredentialError::ALL.iter().map(|bad| bad.reason()));
     words.extend(Unresolved::ALL);
     words.extend(Denial::ALL.iter().map(|denial| denial.reason()));
+    words.extend(UpgradeError::ALL.iter().map(|bad| bad.reason()));
     words.extend([
         "misdirected",
         "client_credentials",

@@ -16,7 +16,7 @@ use std::{
 use arc_swap::{ArcSwap, Cache};
 use http::HeaderValue;
 
-use super::{guess::Guesses, id::RequestIds};
+use super::{guess::Guesses, id::RequestIds, lasting::Lasting};
 use crate::{
     auth::{
         credential::Sources,
@@ -106,6 +106,8 @@ pub struct Gate {
     pub access: RefCell<AccessSink>,
     /// Request ids.
     pub ids: RequestIds,
+    /// What is judged again while it lasts.
+    pub(crate) lasting: Lasting,
 }
 
 /// One worker's view of one generation.
@@ -148,6 +150,7 @@ impl Gate {
             metrics,
             access: RefCell::new(access),
             ids: RequestIds::new()?,
+            lasting: Lasting::default(),
         }))
     }
 
@@ -168,11 +171,12 @@ impl Gate {
         self.shared.draining.load(Relaxed)
     }
 
-    /// The work of each tick: old pool connections, buffered access lines, a new generation. Returns
+    /// The work of each tick: old pool connections, what lasts, buffered access lines, a new generation. Returns
     /// whether requests have had to wait for a backend's connection.
     pub fn tick(&self, now: std::time::Instant) -> bool {
-        let mut pressed = false;
-        for backend in &self.state().backends {
+        let (mut pressed, state) = (false, self.state());
+        self.metrics.set_tunnels(self.lasting.tick(&state, now));
+        for backend in &state.backends {
             backend.upstream.sweep(now);
             pressed |= backend.upstream.is_pressed();
         }

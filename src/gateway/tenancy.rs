@@ -14,12 +14,14 @@ use super::{
     Body, InTenant, Refusal, Way,
     access::AccessRecord,
     collect::{CALLER_BYTES_MAX, Collected, GRANT_BYTES_MAX, GUEST_BYTES_MAX, collect},
+    lasting::{Judged, Stands, is_public},
     proof::{Proof, Prover},
+    state::State,
 };
 use crate::{
     config::Management,
     directory::TenantName,
-    policy::{self, Presented, Requirement},
+    policy::{self, Presented},
     request::{BadRequest, Canonical, owned::is_owned, path::CanonicalPath},
     telemetry::instant::unix_ms,
     tick,
@@ -78,8 +80,32 @@ fn find<'a>(way: Way<'a>, request: &'a Canonical) -> Option<policy::Match<'a>> {
     way.state.config.rules.find(&request.method, request.authority.host(), &request.path)
 }
 
-fn is_public(found: &policy::Match<'_>) -> bool {
-    matches!(found.rule.requirement, Requirement::Public)
+/// Whether a new request in the place of an exchange that lasts would pass now: the road of [`tenant`].
+pub(super) async fn stands(
+    judged: &Judged,
+    state: &State,
+    office: &Office,
+) -> Result<Stands, Refusal> {
+    let path = match Place::of(&judged.path) {
+        Place::Tenant(path) => path,
+        Place::Other => return judged.by_rules(state, &judged.path).await,
+        Place::Management(_) | Place::Token | Place::System => {
+            return Err(Fault::no_permission().into());
+        }
+    };
+    let directory = office.directory();
+    if judged.rule(state, &judged.path).as_ref().is_some_and(is_public) {
+        return judged.by_rules(state, &judged.path).await;
+    }
+    let known = judged.resolve(state).await?;
+    let caller = known.as_ref().map(|known| &known.identity.principal);
+    let there = road::existing(directory, &path, caller).await?;
+    let there = road::name_the_user(directory, there, path, caller).await?;
+    let path = CanonicalPath::parse(&there.text(), &state.config.paths)?;
+    let rest: Vec<&str> = there.path.rest.iter().map(String::as_str).collect();
+    let subject = there.subject.as_deref();
+    let asked = road::request(&there.known.tenant, &judged.method, &rest, subject);
+    judged.decide(state, judged.rule(state, &path).as_ref(), known.as_ref(), Some(&asked))
 }
 
 /// `/management/…` and `/token`.

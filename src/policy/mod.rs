@@ -42,6 +42,8 @@ pub struct Rule {
     pub timeout: Option<Duration>,
     /// Overrides `[limits] body`, bytes.
     pub body: Option<u64>,
+    /// The protocol that its requests may switch to, in lower case.
+    pub upgrade: Option<Box<str>>,
     /// `rules.toml:19`, for `explain` and `check`.
     pub place: String,
 }

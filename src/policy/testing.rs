@@ -59,6 +59,7 @@ impl Line {
             backend: self.backend,
             timeout: None,
             body: None,
+            upgrade: None,
             place: String::new(),
         }
     }

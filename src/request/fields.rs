@@ -17,6 +17,7 @@ use http::{
 use super::{
     BadRequest,
     fold::{FOLDED_BYTES_MAX, fold, fold_into, folds_to},
+    upgrade::Offer,
 };
 
 /// End-to-end fields of nearly every request: known by equality, without folding.
@@ -77,10 +78,11 @@ pub(crate) fn is_ordinary(name: &HeaderName) -> bool {
 }
 
 /// What the removed fields said to this connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Hop {
     pub(super) expects_continue: bool,
     pub(super) accepts_trailers: bool,
+    pub(super) upgrade: Option<Box<Offer>>,
 }
 
 /// Leaves the fields that are end-to-end and the client's to say, and joins cookie lines into one.
@@ -114,11 +116,12 @@ pub(super) fn settle(
     let mut doomed = named_by_connection(fields, fence)?;
     fields.remove(HOST); // in nearly every request: not worth a place in the list
     doomed.extend(fields.keys().filter(|name| !fence.keeps(name)).cloned());
+    let upgrade = doomed.contains(&UPGRADE).then(|| Offer::read(fields, version)).flatten();
     for name in doomed {
         fields.remove(name);
     }
     join_cookies(fields);
-    Ok(Hop { expects_continue, accepts_trailers })
+    Ok(Hop { expects_continue, accepts_trailers, upgrade })
 }
 
 /// Whether a field of this name is removed from every request, before anything else sees it: what
@@ -313,10 +316,10 @@ fn join_cookies(fields: &mut HeaderMap) {
 }
 
 /// The members of a list field.
-fn options(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+pub(super) fn options(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     line.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
-fn is(option: &[u8], word: &[u8]) -> bool {
+pub(super) fn is(option: &[u8], word: &[u8]) -> bool {
     option.eq_ignore_ascii_case(word)
 }

@@ -18,8 +18,9 @@ pub(crate) mod refusals;
 pub mod tenant_name;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod upgrade;
 
-use http::{HeaderMap, Method, Uri, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, Method, Uri, Version, request::Parts, uri::PathAndQuery};
 
 use authority::Authority;
 pub use bad_request::BadRequest;
@@ -27,6 +28,7 @@ use fields::Fence;
 pub use framing::Framing;
 use path::{CanonicalPath, PathPolicy};
 use query::Query;
+use upgrade::Offer;
 
 /// A request in its one canonical form.
 #[derive(Debug)]
@@ -54,6 +56,10 @@ pub struct Canonical {
     pub accepts_trailers: bool,
     /// It is a call of gRPC.
     pub grpc: Option<grpc::Call>,
+    /// Whether it came by HTTP/2.
+    pub http2: bool,
+    /// What the client offers to switch to (removed from `fields`).
+    pub upgrade: Option<Box<Offer>>,
 }
 
 /// What a request is read against: fixed per configuration.
@@ -121,6 +127,8 @@ impl Canonical {
             expects_continue: hop.expects_continue,
             accepts_trailers: hop.accepts_trailers,
             grpc,
+            http2: version >= Version::HTTP_2,
+            upgrade: hop.upgrade,
         })
     }
 }

@@ -29,6 +29,11 @@ impl<S: AsyncRead + Unpin> Ahead<S> {
         &self.ahead
     }
 
+    /// Gives the stream back. What was read ahead and not given is the other half.
+    pub(super) fn into_parts(self) -> (S, Vec<u8>) {
+        (self.stream, self.ahead)
+    }
+
     /// Takes back what somebody read and did not use.
     pub(super) fn unread(&mut self, bytes: &[u8]) {
         self.ahead.splice(..0, bytes.iter().copied());

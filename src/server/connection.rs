@@ -9,13 +9,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::Request;
+use http::{Method, Request};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::{
     body::Incoming,
     rt::Executor,
     server::conn::{http1, http2},
     service::service_fn,
+    upgrade::OnUpgrade,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -30,7 +31,7 @@ use super::{
 };
 use crate::{
     config::{Limits, Manner},
-    gateway::{self, Body, Gate, Peer},
+    gateway::{self, Body, Gate, Peer, Tunnel},
     upstream::ResponseCut,
 };
 
@@ -95,21 +96,28 @@ async fn speak(
     gate: Rc<Gate>,
     watch: Rc<Watch>,
 ) {
-    let limits = gate.state().config.limits.clone();
+    let config = Rc::clone(&gate.state()).config.clone();
+    let (limits, tunnels) =
+        (&config.limits, config.rules.rules().iter().any(|rule| rule.upgrade.is_some()));
     let service = service_fn({
         let watch = Rc::clone(&watch);
-        move |request: Request<Incoming>| {
+        move |mut request: Request<Incoming>| {
             let busy = watch.request(!request.body().is_end_stream());
             let (gate, peer) = (Rc::clone(&gate), Rc::clone(&peer));
             let waits = watch.turn_is_over();
+            let stream = stream_of(&mut request);
             async move {
                 if waits {
                     tokio::task::yield_now().await;
                 }
                 let response = gateway::handle(gate, peer, request).await;
-                response.map(|response| {
+                response.map(|mut response| {
+                    if let Some(tunnel) = response.body_mut().take_tunnel() {
+                        let busy = switch(tunnel, stream, busy);
+                        return response.map(|body| Guarded { body, busy });
+                    }
                     busy.answers(response.body().upload());
-                    response.map(|body| Guarded { body, busy })
+                    response.map(|body| Guarded { body, busy: Some(busy) })
                 })
             }
         }
@@ -119,24 +127,61 @@ async fn speak(
     if http2 {
         watch.multiplexed();
         tap.counts_frames(Allowance { resets: limits.resets, frames: limits.frames });
-        let connection = http2_builder(&limits).serve_connection(TokioIo::new(tap), service);
+        let connection =
+            http2_builder(limits, tunnels).serve_connection(TokioIo::new(tap), service);
         let mut connection = Box::pin(connection);
         until(&watch, connection.as_mut(), |connection| connection.graceful_shutdown()).await;
         return;
     }
     loop {
-        let connection = http1_builder(&limits).serve_connection(TokioIo::new(tap), &service);
+        let connection = http1_builder(limits).serve_connection(TokioIo::new(tap), &service);
         let mut connection = Box::pin(connection);
         let ended =
             until(&watch, connection.as_mut(), |connection| connection.graceful_shutdown()).await;
-        let Ended::Resting = ended else { return };
+        let tunnel = match ended {
+            Ended::Resting => None,
+            // After an answer that switches protocols hyper ends, and leaves the stream open.
+            Ended::Done(Ok(())) => match watch.take_tunnel() {
+                Some(tunnel) => Some(tunnel),
+                None => return,
+            },
+            Ended::Done(Err(_)) | Ended::Closed => return,
+        };
         // hyper keeps 16 KiB of buffers for each connection: an idle one has no use for them.
         let http1::Parts { io, read_buf, .. } = Pin::into_inner(connection).into_parts();
+        if let Some(tunnel) = tunnel {
+            let _busy = watch.request(false);
+            let (stream, ahead) = io.into_inner().into_parts();
+            let early = [&read_buf[..], &ahead].concat();
+            drop((read_buf, ahead));
+            return Box::pin(tunnel.run(Box::new(stream), &early)).await;
+        }
         tap = io.into_inner();
         tap.unread(&read_buf);
         drop(read_buf);
         let Ended::Done(Ok(())) = first(&watch, tap.speaks_again()).await else { return };
     }
+}
+
+/// The stream of a CONNECT over HTTP/2, in case that it becomes a tunnel.
+fn stream_of(request: &mut Request<Incoming>) -> Option<OnUpgrade> {
+    (*request.method() == Method::CONNECT).then(|| hyper::upgrade::on(request))
+}
+
+/// Hands the client's stream to the tunnel: over HTTP/2 at once, on a task of its own, which keeps the
+/// connection busy; else when the answer has been written and the connection is free.
+fn switch(tunnel: Box<Tunnel>, stream: Option<OnUpgrade>, busy: Busy) -> Option<Busy> {
+    let Some(stream) = stream else {
+        busy.switches(tunnel);
+        return Some(busy);
+    };
+    tokio::task::spawn_local(async move {
+        if let Ok(stream) = stream.await {
+            tunnel.run(Box::new(TokioIo::new(stream)), &[]).await;
+        }
+        drop(busy);
+    });
+    None
 }
 
 fn http1_builder(limits: &Limits) -> http1::Builder {
@@ -152,7 +197,8 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
     builder
 }
 
-fn http2_builder(limits: &Limits) -> http2::Builder<OnWorker> {
+/// `tunnels`: some rule lets requests switch protocols, so that a client may ask.
+fn http2_builder(limits: &Limits, tunnels: bool) -> http2::Builder<OnWorker> {
     let mut builder = http2::Builder::new(OnWorker);
     builder
         .timer(TokioTimer::new())
@@ -164,6 +210,9 @@ fn http2_builder(limits: &Limits) -> http2::Builder<OnWorker> {
         .max_pending_accept_reset_streams(limits.resets)
         .max_local_error_reset_streams(limits.resets)
         .keep_alive_interval(None);
+    if tunnels {
+        builder.enable_connect_protocol();
+    }
     builder
 }
 
@@ -235,7 +284,8 @@ where
 /// An answer's body; the connection is busy until it is dropped.
 struct Guarded {
     body: Body,
-    busy: Busy,
+    /// `None`: the busy one is a tunnel.
+    busy: Option<Busy>,
 }
 
 impl HttpBody for Guarded {
@@ -247,7 +297,9 @@ impl HttpBody for Guarded {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseCut>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        self.busy.gives(polled.is_ready());
+        if let Some(busy) = &self.busy {
+            busy.gives(polled.is_ready());
+        }
         polled
     }
 

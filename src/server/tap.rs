@@ -75,6 +75,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Tap<S> {
     pub(super) fn unread(&mut self, bytes: &[u8]) {
         self.stream.unread(bytes);
     }
+
+    /// Gives the stream back. What was read ahead and not given is the other half.
+    pub(super) fn into_parts(self) -> (S, Vec<u8>) {
+        self.stream.into_parts()
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {

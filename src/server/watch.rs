@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{tick, upstream::Progress};
+use crate::{gateway::Tunnel, tick, upstream::Progress};
 
 /// Limits of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,6 @@ const TURN: u8 = 4;
 type Unread = Cell<Option<Instant>>;
 
 /// One connection, seen from outside its task.
-#[derive(Debug)]
 pub(super) struct Watch {
     phase: Cell<Phase>,
     since: Cell<Instant>,
@@ -78,6 +77,8 @@ pub(super) struct Watch {
     resting: Cell<bool>,
     /// Requests since the task last let others have their turn.
     turn: Cell<u8>,
+    /// Where the stream goes once the answer that switches protocols has been written.
+    tunnel: RefCell<Option<Box<Tunnel>>>,
     verdict: Cell<Verdict>,
     waker: RefCell<Option<Waker>>,
 }
@@ -96,6 +97,7 @@ impl Watch {
             bodied: Cell::new(false),
             resting: Cell::new(false),
             turn: Cell::new(0),
+            tunnel: RefCell::new(None),
             verdict: Cell::new(Verdict::Keep),
             waker: RefCell::new(None),
         }
@@ -104,6 +106,15 @@ impl Watch {
     /// HTTP/2: bytes between requests are no sign of a head, PING and SETTINGS come there too.
     pub(super) fn multiplexed(&self) {
         self.multiplexed.set(true);
+    }
+
+    /// The connection's answer switches protocols.
+    pub(super) fn switches(&self, tunnel: Box<Tunnel>) {
+        self.tunnel.replace(Some(tunnel));
+    }
+
+    pub(super) fn take_tunnel(&self) -> Option<Box<Tunnel>> {
+        self.tunnel.take()
     }
 
     pub(super) fn bytes_read(&self) {
@@ -209,7 +220,6 @@ impl Watch {
 }
 
 /// A request in progress.
-#[derive(Debug)]
 pub(super) struct Busy {
     watch: Rc<Watch>,
     unread: OnceCell<Rc<Unread>>,
@@ -224,6 +234,11 @@ impl Busy {
             self.watch.answers.borrow_mut().push(Rc::clone(&unread));
             let _ = self.unread.set(unread);
         }
+    }
+
+    /// The answer switches protocols.
+    pub(super) fn switches(&self, tunnel: Box<Tunnel>) {
+        self.watch.switches(tunnel);
     }
 
     /// The answer was asked for more, and gave it or not.
@@ -248,7 +263,7 @@ impl Drop for Busy {
 }
 
 /// All connections of a worker.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Watches {
     open: RefCell<Vec<Weak<Watch>>>,
 }

@@ -243,6 +243,7 @@ async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
             worker.serve(incomer);
         }
     }
+    worker.gate.lasting.leave();
     worker.watches.finish_used();
     // Who connected in time has a request on its way; answers close their connections by now.
     let late = LATE.min(worker.gate.state().config.limits.drain / 4);

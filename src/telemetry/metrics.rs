@@ -92,6 +92,8 @@ pub struct WorkerMetrics {
     handshakes: [Cell; HANDSHAKES.len()],
     /// Connections open now; other workers never write it either.
     connections: AtomicU64,
+    /// Connections that have switched protocols.
+    tunnels: AtomicU64,
 }
 
 impl WorkerMetrics {
@@ -106,6 +108,7 @@ impl WorkerMetrics {
             lookups: Default::default(),
             handshakes: Default::default(),
             connections: AtomicU64::new(0),
+            tunnels: AtomicU64::new(0),
         }
     }
 
@@ -143,6 +146,11 @@ impl WorkerMetrics {
     /// Counts a TLS handshake.
     pub fn handshake(&self, result: Handshake) {
         self.handshakes[result as usize].add(1);
+    }
+
+    /// Sets how many tunnels this worker carries.
+    pub fn set_tunnels(&self, open: usize) {
+        self.tunnels.store(open as u64, Relaxed);
     }
 
     /// Sets how many connections this worker serves.
@@ -305,6 +313,8 @@ impl Metrics {
         };
         let connections = self.sum(|worker| worker.connections.load(Relaxed));
         gauge(to, "connections", "Client connections open now", connections)?;
+        let tunnels = self.sum(|worker| worker.tunnels.load(Relaxed));
+        gauge(to, "tunnels", "Connections that have switched protocols, open now", tunnels)?;
         self.encode_worker_connections(to)?;
         let up = self.process.store_up.load(Relaxed);
         gauge(to, "store_up", "1 while the store answers", up)?;
@@ -370,6 +380,7 @@ mod tests {
                 "tollgate_responses counter",
                 "tollgate_store_up gauge",
                 "tollgate_tls_handshakes counter",
+                "tollgate_tunnels gauge",
                 "tollgate_worker_connections gauge",
                 "tollgate_would_deny counter",
             ]

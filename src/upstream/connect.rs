@@ -2,18 +2,18 @@
 
 use std::{io, rc::Rc, sync::Arc, time::Duration};
 
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::client::conn::http1::{self, Parts, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     net::{TcpStream, UnixStream},
-    task::AbortHandle,
+    task::JoinHandle,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
-    RequestBody, UpstreamError,
+    RequestBody, Switched, UpstreamError,
     meter::{Meter, Metered},
 };
 use crate::{
@@ -29,7 +29,7 @@ const BUFFER_BYTES: usize = 64 * 1024;
 pub(super) const HEAD_BYTES: usize = 64 * 1024;
 
 /// A request's way in, the task that carries it, and the meter over what it reads.
-pub(super) type Opened = (SendRequest<RequestBody>, AbortHandle, Rc<Meter>);
+pub(super) type Opened = (SendRequest<RequestBody>, JoinHandle<Option<Switched>>, Rc<Meter>);
 
 /// What is done with a stream that has just been opened.
 pub(super) trait Handshake {
@@ -107,7 +107,16 @@ impl Handshake for Http1 {
             .map_err(io::Error::other)?;
         // Its errors reach the sender. A backend that reads no more would keep it for ever: whoever drops
         // the connection aborts it.
-        let task = tokio::task::spawn_local(async move { connection.await.ok() });
-        Ok((sender, task.abort_handle(), meter))
+        let told = Rc::clone(&meter);
+        let task = tokio::task::spawn_local(async move {
+            let Parts { io, read_buf, .. } = connection.without_shutdown().await.ok()?;
+            let mut stream = io.into_inner();
+            if told.switches() {
+                return Some(Switched { stream: Box::new(stream), ahead: read_buf });
+            }
+            let _ = stream.shutdown().await;
+            None
+        });
+        Ok((sender, task, meter))
     }
 }

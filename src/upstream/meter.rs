@@ -24,7 +24,11 @@ const BEFORE_HEAD_MAX: usize = 4 * HEAD_BYTES;
 const SLICE: usize = HEAD_BYTES;
 
 /// Where a connection is in its answer: what its owner tells its stream.
-pub(super) struct Meter(Cell<Stage>);
+pub(super) struct Meter {
+    stage: Cell<Stage>,
+    /// Its request asks to switch protocols.
+    switches: Cell<bool>,
+}
 
 #[derive(Clone, Copy)]
 enum Stage {
@@ -53,29 +57,41 @@ impl Stage {
 
 impl Meter {
     pub(super) fn new() -> Rc<Self> {
-        let meter = Self(Cell::new(Stage::Body));
+        let meter = Self { stage: Cell::new(Stage::Body), switches: Cell::new(false) };
         meter.head_awaited();
         Rc::new(meter)
     }
 
     /// Of a connection that carries streams.
     pub(super) fn shared() -> Rc<Self> {
-        Rc::new(Self(Cell::new(Stage::Shared { slice: SLICE })))
+        Rc::new(Self {
+            stage: Cell::new(Stage::Shared { slice: SLICE }),
+            switches: Cell::new(false),
+        })
     }
 
     /// A request is about to be sent.
     pub(super) fn head_awaited(&self) {
-        self.0.set(Stage::Head { left: BEFORE_HEAD_MAX, slice: SLICE });
+        self.stage.set(Stage::Head { left: BEFORE_HEAD_MAX, slice: SLICE });
+    }
+
+    /// The request that is about to be sent asks to switch protocols.
+    pub(super) fn may_switch(&self) {
+        self.switches.set(true);
+    }
+
+    pub(super) fn switches(&self) -> bool {
+        self.switches.get()
     }
 
     /// The head of its answer is here.
     pub(super) fn head_came(&self) {
-        self.0.set(Stage::Body);
+        self.stage.set(Stage::Body);
     }
 
     /// Whether so much came before the head that the stream has ended itself.
     pub(super) fn is_spent(&self) -> bool {
-        matches!(self.0.get(), Stage::Head { left: 0, .. })
+        matches!(self.stage.get(), Stage::Head { left: 0, .. })
     }
 }
 
@@ -98,13 +114,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let (left, slice) = match this.meter.0.get() {
+        let (left, slice) = match this.meter.stage.get() {
             Stage::Body => return Pin::new(&mut this.stream).poll_read(cx, buf),
             Stage::Head { left, slice } => (Some(left), slice),
             Stage::Shared { slice } => (None, slice),
         };
         if slice == 0 {
-            this.meter.0.set(Stage::of(left, SLICE));
+            this.meter.stage.set(Stage::of(left, SLICE));
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -116,7 +132,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         let read = buf.filled().len() - before;
         let left = left.map(|left| left.saturating_sub(read));
         let slice = slice.saturating_sub(read).min(left.unwrap_or(SLICE));
-        this.meter.0.set(Stage::of(left, slice));
+        this.meter.stage.set(Stage::of(left, slice));
         Poll::Ready(Ok(()))
     }
 }

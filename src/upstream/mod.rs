@@ -10,6 +10,7 @@ mod http2;
 mod meter;
 mod request_body;
 mod response_body;
+mod switch;
 
 use std::{
     cell::{Cell, RefCell},
@@ -20,10 +21,11 @@ use std::{
 use http::{Method, Request, Response};
 use http_body::Body as _;
 use hyper::client::conn::http1::SendRequest;
-use tokio::{sync::Notify, task::AbortHandle};
+use tokio::{sync::Notify, task::JoinHandle};
 
 pub use request_body::{BodyFault, Progress, RequestBody};
 pub use response_body::{ResponseBody, ResponseCut};
+pub use switch::{Answered, Duplex, Switched};
 
 use self::{meter::Meter, request_body::GivenUp};
 use crate::{config, tick};
@@ -85,8 +87,11 @@ struct Idle {
 /// An open connection to a server of the backend; dropping it closes it.
 pub(crate) struct Connection {
     sender: SendRequest<RequestBody>,
-    task: AbortHandle,
+    /// Ends with the connection; with what is left of it, if that has switched protocols.
+    task: JoinHandle<Option<Switched>>,
     meter: Rc<Meter>,
+    /// Whether it may carry another request.
+    pooled: bool,
     _open: OpenGuard,
 }
 
@@ -208,7 +213,8 @@ impl Upstream {
             if self.open.open.get() < self.open_max {
                 let guard = OpenGuard::new(&self.open);
                 let (sender, task, meter) = self.connect().await?;
-                return Ok((Connection { sender, task, meter, _open: guard }, false));
+                let connection = Connection { sender, task, meter, pooled: true, _open: guard };
+                return Ok((connection, false));
             }
             let _waits = Waits::new(&self.waiting);
             let left = give_up.saturating_duration_since(tick::now());
@@ -250,7 +256,7 @@ impl Upstream {
 
     /// Takes back a connection whose answer ended cleanly.
     pub(crate) fn give_back(&self, connection: Connection) {
-        if !connection.sender.is_closed() {
+        if connection.pooled && !connection.sender.is_closed() {
             self.idle.borrow_mut().push(Idle { connection, since: tick::now() });
             self.open.freed.notify_one();
         }

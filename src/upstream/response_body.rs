@@ -25,6 +25,9 @@ pub enum ResponseCut {
     /// Silence for longer than the backend's idle timeout.
     #[error("the backend stopped sending")]
     Silent,
+    /// It was judged again, and must not go on.
+    #[error("the answer was ended")]
+    Ended,
 }
 
 /// A body that streams from a backend.

@@ -38,6 +38,7 @@ mod strangers;
 mod streaming;
 mod tenants;
 mod tls;
+mod tunnels;
 mod usergrid;
 mod way_in;
 mod way_out;

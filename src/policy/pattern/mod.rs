@@ -123,6 +123,12 @@ impl Left {
         Self { methods, area, captures }
     }
 
+    /// Whether a GET can fall to it.
+    #[must_use]
+    pub fn takes_get(&self) -> bool {
+        self.methods().claim(Verb::Get).is_some()
+    }
+
     pub(super) fn methods(&self) -> Methods {
         self.methods
     }

@@ -31,6 +31,7 @@ struct Rights {
     backend: usize,
     timeout: Option<Duration>,
     body: Option<u64>,
+    upgrade: Option<Box<str>>,
 }
 
 impl Rights {
@@ -46,6 +47,7 @@ impl Rights {
             backend,
             timeout,
             body,
+            upgrade,
             place: _,
         } = rule;
         Self {
@@ -55,6 +57,7 @@ impl Rights {
             backend: *backend,
             timeout: *timeout,
             body: *body,
+            upgrade: upgrade.clone(),
         }
     }
 }

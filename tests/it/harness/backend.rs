@@ -32,6 +32,8 @@ pub(crate) enum Step {
     Reply(fn(&Received) -> Vec<u8>),
     /// Waits until the test lets it go on.
     Wait(Latch),
+    /// Gives back what comes, and records it as the body, until the gateway ends the connection.
+    Echo,
     /// Waits until the gateway ends the connection, and records that it did.
     Gone,
     /// Ends the connection.
@@ -296,6 +298,17 @@ fn take(shared: &Shared, index: usize, reader: &mut Reader, step: Step) -> bool 
         }
         Step::Gone => {
             reader.rest();
+            shared.received.lock().unwrap()[index].gone = true;
+            false
+        }
+        Step::Echo => {
+            while let Some(bytes) = reader.some() {
+                shared.received.lock().unwrap()[index].body.extend_from_slice(&bytes);
+                if reader.wire.write_all(&bytes).is_err() {
+                    break;
+                }
+            }
+            reader.wire.shut(Shutdown::Both);
             shared.received.lock().unwrap()[index].gone = true;
             false
         }

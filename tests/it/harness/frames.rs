@@ -35,10 +35,30 @@ impl Frames {
 
     /// Asks for `target` on a stream of its own.
     pub(crate) fn get(&mut self, target: &str, fields: &[(&str, &str)]) -> &mut Self {
+        self.open(&request("GET", target, fields), true);
+        self
+    }
+
+    /// Opens a stream with this head, and returns its number.
+    pub(crate) fn open(&mut self, head: &[(&str, &str)], ends: bool) -> u32 {
         let stream = self.streams * 2 + 1;
         self.streams += 1;
-        self.client.send(frame(1, 0x5, stream, &block(&request("GET", target, fields)))); // END_STREAM, END_HEADERS
-        self
+        let flags = if ends { 0x5 } else { 0x4 }; // END_STREAM, END_HEADERS
+        self.client.send(frame(1, flags, stream, &block(head)));
+        stream
+    }
+
+    /// Sends bytes on a stream.
+    pub(crate) fn data(&mut self, stream: u32, bytes: &[u8]) {
+        self.client.send(frame(0, 0, stream, bytes));
+    }
+
+    /// Takes so many bytes off the windows.
+    pub(crate) fn credit(&mut self, stream: u32, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap().to_be_bytes();
+        if bytes != [0; 4] {
+            self.client.send(frame(8, 0, stream, &bytes)).send(frame(8, 0, 0, &bytes));
+        }
     }
 
     /// The next frame: type, flags, stream and payload; `None` when the connection has ended.

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
 use hyper::{
     body::Incoming,
     client::conn::http2::{self, SendRequest},
+    ext::Protocol,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -146,6 +147,21 @@ impl Http2 {
         body: &str,
     ) -> Result<Answer, String> {
         let request = request(&self.base, method, target, fields, body);
+        let sender = &mut self.sender;
+        self.runtime.block_on(async {
+            time::timeout(PATIENCE, exchange(sender, request)).await.expect("no answer over HTTP/2")
+        })
+    }
+
+    /// Asks to switch to `protocol` on a stream (RFC 8441); what is answered instead.
+    pub(crate) fn extended(
+        &mut self,
+        target: &str,
+        protocol: &'static str,
+        fields: &[(&str, &str)],
+    ) -> Result<Answer, String> {
+        let mut request = request(&self.base, "CONNECT", target, fields, "");
+        request.extensions_mut().insert(Protocol::from_static(protocol));
         let sender = &mut self.sender;
         self.runtime.block_on(async {
             time::timeout(PATIENCE, exchange(sender, request)).await.expect("no answer over HTTP/2")

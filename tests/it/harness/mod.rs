@@ -12,6 +12,7 @@ pub(crate) mod redis;
 pub(crate) mod streams;
 pub(crate) mod tls;
 pub(crate) mod tokens;
+pub(crate) mod websocket;
 pub(crate) mod wire;
 
 use std::{

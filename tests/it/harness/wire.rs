@@ -246,6 +246,11 @@ impl Reader {
         }
     }
 
+    /// What comes next, whatever it is; `None` when the peer has ended.
+    pub(crate) fn some(&mut self) -> Option<Vec<u8>> {
+        (!self.buffer.is_empty() || self.fill()).then(|| self.take(self.buffer.len()))
+    }
+
     /// All that comes until the peer ends.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         while self.fill() {}

@@ -1,0 +1,154 @@
+//! Switching protocols: whether the rule lets this request, what the backend is asked, and whether what it
+//! answers is the switch that was asked for.
+//!
+//! Invariant: nothing is tunnelled before the backend has said 101 and named the same protocol, and nothing
+//! of the client's connection fields is copied: `Upgrade` and `Connection` are written anew.
+
+use std::{rc::Rc, time::Duration};
+
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE},
+    request, response,
+};
+
+use super::{
+    Refusal,
+    answer::{self, Fit},
+    body::Body,
+    lasting::Entry,
+    tunnel::Tunnel,
+    websocket,
+};
+use crate::{
+    policy::Rule,
+    request::{
+        Canonical,
+        upgrade::{Offer, UpgradeError, WEBSOCKET},
+    },
+    upstream::{Answered, RequestBody, Upstream, UpstreamError},
+};
+
+/// Takes an extended CONNECT for the GET that it stands for (RFC 8441 5). `None`: it is none, and a CONNECT
+/// that is none is refused like ever.
+pub(super) fn extended(parts: &mut request::Parts) -> Option<Box<Offer>> {
+    if parts.method != Method::CONNECT || parts.version != Version::HTTP_2 {
+        return None;
+    }
+    let protocol = parts.extensions.get::<hyper::ext::Protocol>()?;
+    if !protocol.as_str().eq_ignore_ascii_case(WEBSOCKET) {
+        return None;
+    }
+    parts.method = Method::GET;
+    Some(Box::new(Offer::extended(WEBSOCKET)))
+}
+
+/// What the request switches to, if it does. Other offers than the rule's are ignored, as RFC 9110 7.8
+/// allows; but whoever says WebSocket waits for nothing else, and hears why not.
+///
+/// # Errors
+/// [`UpgradeError`] for a handshake that is not allowed here, or not well formed.
+pub(super) fn agreed<'a>(
+    rule: &'a Rule,
+    request: &Canonical,
+) -> Result<Option<&'a str>, UpgradeError> {
+    let Some(offer) = &request.upgrade else { return Ok(None) };
+    match rule.upgrade.as_deref() {
+        Some(protocol) if offer.names(protocol) => {
+            offer.check(protocol, &request.method, request.framing, &request.fields)?;
+            Ok(Some(protocol))
+        }
+        Some(_) | None if offer.is_websocket() => Err(UpgradeError::NotAllowed),
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// A switch that the rule allows.
+pub(super) struct Switch {
+    protocol: HeaderValue,
+    extended: bool,
+    /// What the backend has to prove that it has read, of a WebSocket.
+    accept: Option<String>,
+}
+
+impl Switch {
+    /// Writes the fields of the switch into the head for the backend.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub(super) fn ask(
+        protocol: &str,
+        offer: Option<&Offer>,
+        fields: &mut HeaderMap,
+    ) -> Result<Self, UpstreamError> {
+        let failed = |_| UpstreamError::BadResponse;
+        let extended = offer.is_some_and(Offer::is_extended);
+        if extended {
+            let key = websocket::key().ok_or(UpstreamError::Closed)?;
+            fields.insert(SEC_WEBSOCKET_KEY, HeaderValue::try_from(key).map_err(failed)?);
+        }
+        let key = fields.get(SEC_WEBSOCKET_KEY).filter(|_| protocol == WEBSOCKET);
+        let accept = key.map(|key| websocket::accept(key.as_bytes()));
+        let protocol = HeaderValue::from_str(protocol).map_err(failed)?;
+        fields.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        fields.insert(UPGRADE, protocol.clone());
+        Ok(Self { protocol, extended, accept })
+    }
+
+    /// Whether a 101 is the switch that was asked for: it names the one protocol, says so in `Connection`,
+    /// and of a WebSocket has the key's answer (RFC 6455 4.1).
+    fn is_met_by(&self, fields: &HeaderMap) -> bool {
+        let one = |name| {
+            let mut lines = fields.get_all(name).iter();
+            lines.next().filter(|_| lines.next().is_none()).map(HeaderValue::as_bytes)
+        };
+        let named =
+            one(&UPGRADE).is_some_and(|name| name.eq_ignore_ascii_case(self.protocol.as_bytes()));
+        let lines = fields.get_all(CONNECTION).iter();
+        let connected = lines
+            .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+            .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
+        let accepted = self
+            .accept
+            .as_ref()
+            .is_none_or(|accept| one(&SEC_WEBSOCKET_ACCEPT) == Some(accept.as_bytes()));
+        named && connected && accepted
+    }
+
+    /// The head that the client gets: 101 as it came, or what HTTP/2 has instead.
+    fn told(&self, mut head: response::Parts, personal: bool) -> response::Parts {
+        answer::settle(&mut head, personal);
+        head.headers.remove(CONTENT_LENGTH);
+        if self.extended {
+            head.status = StatusCode::OK;
+            head.headers.remove(SEC_WEBSOCKET_ACCEPT);
+        } else {
+            head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            head.headers.insert(UPGRADE, self.protocol.clone());
+        }
+        head
+    }
+}
+
+/// Sends the request and answers with a tunnel, or with what the backend says instead of switching.
+pub(super) async fn forward(
+    switch: Switch,
+    outbound: Request<RequestBody>,
+    upstream: &Rc<Upstream>,
+    (first_byte, idle): (Duration, Duration),
+    fit: Fit,
+    enter: impl FnOnce() -> Rc<Entry>,
+) -> Result<Response<Body>, Refusal> {
+    match upstream.switch(outbound, first_byte).await? {
+        Answered::Plain(answer) => Ok(answer::pass_on(*answer, fit)?),
+        Answered::Switched(head, _) if !switch.is_met_by(&head.headers) => {
+            Err(UpstreamError::BadResponse.into())
+        }
+        Answered::Switched(head, backend) => {
+            let websocket = switch.accept.is_some();
+            let tunnel = Tunnel { backend, entry: enter(), websocket, idle, record: None };
+            let head = switch.told(*head, fit.personal);
+            Ok(Response::from_parts(head, Body::tunnel(Box::new(tunnel))))
+        }
+    }
+}
