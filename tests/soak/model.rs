@@ -272,7 +272,7 @@ impl Model {
             (503, "store_unavailable") if matches!(who, Who::Holder(..)) => {
                 self.refused(&[Excuse::Store], word, said, sent, answered);
             }
-            (502 | 503 | 504, word)
+            (502..=504, word)
                 if word.starts_with("backend_") && worth != Worth::Bad && !wants_role =>
             {
                 self.refused(&[Excuse::Backend], word, said, sent, answered);

@@ -225,7 +225,7 @@ health  = "{health}"
 admin   = "unix:admin.sock"
 backend = "main"
 secret  = "soak-0c2a77d1f4be49d7a1b0f06e7f1f6f52-soak"
-store   = "redis://{redis}/0"
+store   = {{ url = "redis://{redis}/0", timeout = "1s" }}
 
 [backends.main]
 url      = "http://{backend}"
