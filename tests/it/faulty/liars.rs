@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     super::harness::{backend::Backend, gateway::Setup, redis::Redis, until},
-    HEALED, Load, RULES, check, complaints, verdict,
+    HEALED, Load, RULES, check, complaints, settled, verdict,
 };
 
 /// What is said in place of an answer of Redis.
@@ -126,7 +126,7 @@ fn check_lie(lie: Lie) {
     until("the store to be used again", || (verdict(&gate, &fresh) == "200").then_some(()));
     until("the complaint to go", || complaints(&gate).is_empty().then_some(()));
     assert!(mended.elapsed() < HEALED, "{:?}", mended.elapsed());
-    assert_eq!(verdict(&gate, &revoked.text), "401 token_unknown");
+    assert_eq!(settled(&gate, &revoked.text), "401 token_unknown");
     load.end();
 }
 

@@ -136,3 +136,10 @@ fn revoke(gate: &Gateway, token: &str) -> bool {
 fn verdict(gate: &Gateway, token: &str) -> String {
     gate.ask(get("/orders/1", &bearer(token))).verdict()
 }
+
+/// The same from a store that is well: on a busy machine it may be late now and then.
+fn settled(gate: &Gateway, token: &str) -> String {
+    until("an answer of the store", || {
+        Some(verdict(gate, token)).filter(|verdict| verdict != "503 store_unavailable")
+    })
+}

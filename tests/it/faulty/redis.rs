@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{
     super::harness::{backend::Backend, gateway::Setup, redis::Redis, until},
-    HEALED, Load, RULES, check, complaints, issue, revoke, verdict,
+    HEALED, Load, RULES, check, complaints, issue, revoke, settled, verdict,
 };
 
 /// Tokens that nobody has used before: enough for the longest of these tests.
@@ -30,30 +30,38 @@ fn check_fault(fault: &Fault) {
         Setup::new(&backend.url()).key("store", &store).key("admin", r#""unix:admin.sock""#);
     let gate = setup.tables(RULES).start();
     let hot = until("the store", || issue(&gate, "ann"));
-    let revoked = issue(&gate, "eve").unwrap();
-    let kept = issue(&gate, "sam").unwrap();
-    assert!(revoke(&gate, &revoked));
+    let revoked = until("a token", || issue(&gate, "eve"));
+    let kept = until("a token", || issue(&gate, "sam"));
+    until("its end", || revoke(&gate, &revoked).then_some(()));
     let mut cold: Vec<String> = (0..COLD).map(|_| redis.issue("rob").text).collect();
     let fresh = cold.pop().unwrap();
-    assert_eq!((verdict(&gate, &hot), complaints(&gate)), ("200".to_owned(), String::new()));
+    assert_eq!(settled(&gate, &hot), "200");
+    until("all to be well", || complaints(&gate).is_empty().then_some(()));
 
     let load = Load::start(gate.address, &hot, &revoked, cold);
     let always: [(&str, &[&str]); 3] =
         [("forged", &["401 token_forged"]), ("guest", &["200"]), ("public", &["200"])];
     check(&load.look(), "before", &always);
     (fault.breaks)(&mut redis);
-    let may: &[&str] = if fault.reads { &["200"] } else { &["200", "503 store_unavailable"] };
+    // A machine that is busy may be late although the store reads.
+    let may: &[&str] = &["200", "503 store_unavailable"];
     until("the trouble to be named", || complaints(&gate).contains(fault.says).then_some(()));
     assert_eq!(gate.probe("/readyz").status, 200);
     let during = load.look();
     check(&during, "during", &always);
     check(&during, "during", &[("hot", may), ("cold", may)]);
     check(&during, "during", &[("revoked", &["401 token_unknown", "503 store_unavailable"])]);
-    if !fault.reads {
+    if fault.reads {
+        assert!(during["cold"].0.contains("200"), "{during:?}");
+    } else {
         assert_eq!(verdict(&gate, &fresh), "503 store_unavailable");
     }
     assert_eq!(issue(&gate, "zoe"), None, "nothing is acknowledged that may not be kept");
-    assert_eq!(revoke(&gate, &kept), fault.revokes);
+    if fault.revokes {
+        until("its end", || revoke(&gate, &kept).then_some(()));
+    } else {
+        assert!(!revoke(&gate, &kept));
+    }
 
     (fault.mends)(&mut redis);
     let mended = Instant::now();
@@ -62,11 +70,13 @@ fn check_fault(fault: &Fault) {
     assert!(mended.elapsed() < HEALED, "{:?}", mended.elapsed());
     check(&load.look(), "after", &always);
     load.end();
-    assert_eq!(verdict(&gate, &hot), "200");
-    assert_eq!(verdict(&gate, &revoked), "401 token_unknown");
-    assert!(issue(&gate, "zoe").is_some());
-    assert!(fault.revokes || revoke(&gate, &kept));
-    assert_eq!(verdict(&gate, &kept), "401 token_unknown");
+    assert_eq!(settled(&gate, &hot), "200");
+    assert_eq!(settled(&gate, &revoked), "401 token_unknown");
+    until("a token", || issue(&gate, "zoe"));
+    if !fault.revokes {
+        until("its end", || revoke(&gate, &kept).then_some(()));
+    }
+    assert_eq!(settled(&gate, &kept), "401 token_unknown");
 }
 
 #[test]
@@ -136,7 +146,7 @@ fn a_redis_whose_memory_is_full() {
         mends: |redis| drop(redis.command(&["CONFIG", "SET", "maxmemory", "0"])),
         says: "memory is full",
         reads: true,
-        revokes: true,
+        revokes: true, // that makes room
     });
 }
 
