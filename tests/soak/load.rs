@@ -33,6 +33,9 @@ const SHORT_LIFE: Duration = Duration::from_secs(12);
 /// The most recent of them are asked for most.
 const HOT: usize = 5;
 
+/// How long a connection goes by the tokens that it knows of: after an hour they are many to look through.
+const NEWS: Duration = Duration::from_millis(500);
+
 /// A text that has the form of a token, and that nobody signed.
 const FORGED: &str = "YWMtAAAAAAAAEeCAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -87,13 +90,13 @@ impl Load {
 fn client(shared: &Shared, model: &Model, address: std::net::SocketAddr, number: u64) {
     let mut dice = Dice::new(number);
     let (mut connection, mut due, mut count) = (None, Instant::now(), 0_u64);
-    let mut tokens = model.tokens();
+    let (mut tokens, mut known) = (model.tokens(), Instant::now());
     while !shared.stop.load(SeqCst) {
         due = due.max(Instant::now() - Duration::from_millis(100))
             + Duration::from_micros(shared.pace_us.load(Relaxed));
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        if count.is_multiple_of(50) {
-            tokens = model.tokens();
+        if known.elapsed() > NEWS {
+            (tokens, known) = (model.tokens(), Instant::now());
         }
         count += 1;
         let (method, target, who) = request(&mut dice, &tokens, &format!("{number}-{count}"));
