@@ -8,7 +8,7 @@
 //! | # | step       | where                                   | in → out                                   |
 //! |---|------------|-----------------------------------------|--------------------------------------------|
 //! | 1 | accept     | `server::accept`, [`server`]            | socket → the worker with the fewest        |
-//! | 2 | connection | `server::connection`                    | HTTP/1.1 or HTTP/2 framing, limits         |
+//! | 2 | connection | `server::connection`                    | TLS, HTTP/1.1 or HTTP/2 framing, limits    |
 //! | 3 | canonical  | [`request`]                             | head → [`request::Canonical`], or 400      |
 //! | 3a | tenant    | `gateway::tenancy`, [`usergrid`]        | with `[usergrid]`: path → the tenant's one form, or an answer of ours |
 //! | 4 | rule       | [`policy::RuleSet::find`]               | method, host, path → the most specific rule |

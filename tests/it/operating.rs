@@ -92,6 +92,7 @@ fn the_metrics_have_their_documented_names_and_count_what_happened() {
         "tollgate_responses counter",
         "tollgate_store_up gauge",
         "tollgate_tls_handshakes counter",
+        "tollgate_tunnels gauge",
         "tollgate_worker_connections gauge",
         "tollgate_would_deny counter",
     ];

@@ -1,10 +1,10 @@
 //! The whole language: files in, values or reports out.
 
+mod backend_tls;
 mod golden;
 mod language;
 mod secrecy;
 mod shipped;
-mod tls;
 mod usergrid;
 
 use std::{

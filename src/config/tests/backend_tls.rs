@@ -57,7 +57,7 @@ fn nothing_that_can_be_printed_holds_the_key() {
     let settings = r#"ca = "a.pem", certificate = "b.pem", key = "b.key""#;
     let config = read(folder.path(), settings).unwrap();
     let printed = format!("{:?}", config.backends);
-    assert!(printed.contains("tls: Tls(..)"), "{printed}");
+    assert!(printed.contains("tls: BackendTls(..)"), "{printed}");
     let key = fs::read_to_string(folder.path().join("b.key")).unwrap();
     let line = key.lines().nth(1).unwrap();
     assert!(!printed.contains(line));
