@@ -212,10 +212,8 @@ impl<'a> Way<'a> {
             .as_deref()
             .map_or(Presented::Nothing, |identity| Presented::Proven(&identity.principal));
         // In its canonical form the path begins with the tenant's two names.
-        let rest: Vec<&str> = match tenant {
-            Some(_) => request.path.segments().skip(2).collect(),
-            None => Vec::new(),
-        };
+        let rest: Vec<&str> =
+            tenant.map_or_else(Vec::new, |_| request.path.segments().skip(2).collect());
         let asked = tenant.map(|at| road::request(at.tenant, &request.method, &rest, at.subject));
         let (at, certificate) = (record.at(), peer.certificate());
         let permit = policy::decide(rule.as_ref(), presented, at, asked.as_ref(), certificate)?;
@@ -227,6 +225,7 @@ impl<'a> Way<'a> {
         let allowed = permit.rule().body.unwrap_or(config.limits.body);
         let body = outbound_body(body, request.framing, allowed, config.limits.body_idle)?;
         record.receives(body.progress());
+        let due = request.time_of_call().map(|limit| record.deadline(limit));
         let outbound = Outbound {
             method: request.method,
             authority: &request.authority,
@@ -242,18 +241,14 @@ impl<'a> Way<'a> {
             outbound.build(&permit, config, backend, (peer, route), record.request_id(), body)?;
 
         let first_byte = permit.rule().timeout.unwrap_or(backend.settings.first_byte_timeout);
-        // Without trailers nobody could be told that the time was over.
-        let call = request.grpc.filter(|_| request.accepts_trailers);
-        let due = call.and_then(|call| call.timeout).map(|limit| record.deadline(limit));
         let sent = state.logs().then(Instant::now);
         let (trailers, http2) = (request.accepts_trailers, request.http2);
         let fit = Fit { personal: identity.is_some(), trailers, due, http2 };
         if let Some(protocol) = protocol {
-            let offer = request.upgrade.as_deref();
-            let switch = Switch::ask(protocol, offer, outbound.headers_mut())?;
+            let switch = Switch::ask(protocol, request.upgrade.as_deref(), outbound.headers_mut())?;
             let times = (first_byte, config.limits.tunnel_idle);
-            let (method, caller) = (record.method().clone(), identity.as_ref());
-            let place = (&request.authority, &request.path);
+            let (method, place) = (record.method().clone(), (&request.authority, &request.path));
+            let caller = identity.as_ref();
             let enter = || self.enter(Kind::Tunnel, &method, place, caller, Some(protocol));
             // Boxed: few requests go this way.
             let sending = upgrade::forward(switch, outbound, &backend.upstream, times, fit, enter);

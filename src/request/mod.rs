@@ -20,6 +20,8 @@ pub mod tenant_name;
 pub(crate) mod tests;
 pub mod upgrade;
 
+use std::time::Duration;
+
 use http::{HeaderMap, Method, Uri, Version, request::Parts, uri::PathAndQuery};
 
 use authority::Authority;
@@ -87,6 +89,13 @@ pub struct HeadLimits {
 }
 
 impl Canonical {
+    /// How long the request may take, if it is a call of gRPC that says so. Without trailers nobody could be
+    /// told that the time was over.
+    #[must_use]
+    pub fn time_of_call(&self) -> Option<Duration> {
+        self.grpc.filter(|_| self.accepts_trailers)?.timeout
+    }
+
     /// Reads `parts` once.
     ///
     /// `body_is_end` says that the body has no more bytes (an HTTP/2 stream that ended with its head);
