@@ -28,6 +28,7 @@ mod introduced;
 mod layers;
 mod openapi;
 mod operating;
+mod promises;
 mod reload;
 mod restarts;
 mod resting;

@@ -8,7 +8,7 @@ mod answers;
 pub(crate) mod bytes;
 pub(crate) mod data;
 mod gates;
-mod held;
+pub(crate) mod held;
 mod http2;
 mod report;
 mod run;

@@ -16,8 +16,7 @@ use crate::cli::golden;
 fn the_whole_list_in_lines() {
     let groups = data::all();
     let rows = groups.iter().flat_map(|group| &group.rows);
-    let named: BTreeSet<String> =
-        rows.flat_map(|row| row.held_by.iter().chain(there(row))).cloned().collect();
+    let named: BTreeSet<String> = rows.flat_map(|row| &row.held_by).cloned().collect();
     let failed = held::run(&named.into_iter().collect::<Vec<_>>());
     let mut good = 0;
     println!();
@@ -26,11 +25,8 @@ fn the_whole_list_in_lines() {
         let mut gates = Gates::default();
         for row in &group.rows {
             let mut faults = run::row(group, row, &mut gates);
-            let held = row.held_by.iter().chain(there(row));
-            let broken = held.filter(|test| failed.contains(test));
+            let broken = row.held_by.iter().filter(|test| failed.contains(test));
             faults.extend(broken.map(|test| format!("{test} does not pass")));
-            let missing = row.pending.iter().filter(|test| !held::exists(test));
-            faults.extend(missing.map(|test| format!("{test} is not there yet")));
             good += u32::from(faults.is_empty());
             let state = if faults.is_empty() { "ok" } else { "FAILED" };
             println!("{:>5}  {:<58} {:<7} {state}", row.number, row.name, versions(row));
@@ -48,11 +44,6 @@ fn the_whole_list_in_lines() {
     }
     println!("\n{kept}/{} answers of backends\n{good}/{ROWS}", told.len());
     assert!(good == ROWS && kept == told.len(), "not everything holds");
-}
-
-/// What was awaited and has come.
-fn there(row: &Row) -> impl Iterator<Item = &String> {
-    row.pending.iter().filter(|test| held::exists(test))
 }
 
 /// `1.1, 2`; a dash where tests hold it whose versions their own text says.
@@ -76,8 +67,7 @@ fn the_page_about_the_gauntlet_is_made_from_its_data() {
             let requests = if requests == 0 { String::new() } else { requests.to_string() };
             let (number, name, versions) = (row.number, &row.name, versions(row));
             let held: Vec<String> = row.held_by.iter().map(|test| format!("`{test}`")).collect();
-            let pending = row.pending.iter().map(|test| format!("`{test}` (to come)"));
-            let held = held.into_iter().chain(pending).collect::<Vec<_>>().join("<br>");
+            let held = held.join("<br>");
             let _ = writeln!(text, "| {number} | {name} | {requests} | {versions} | {held} |");
         }
         let said = |row: &&Row| row.note.is_some() || row.why.is_some();
