@@ -284,7 +284,11 @@ async fn try_bootstrap(control: &Control) -> bool {
     let wanted = usergrid.and_then(|usergrid| usergrid.bootstrap.as_ref());
     let (Some(wanted), Some(origin)) = (wanted, &generation.directory) else { return true };
     match origin.attach(store).bootstrap(wanted).await {
-        Ok(false) => true,
+        Ok(false) => {
+            // Whoever has changed it since learns why nothing comes of that.
+            event(Level::Info, "[usergrid.bootstrap] was carried out before", &[]);
+            true
+        }
         Ok(true) => {
             let organization = &wanted.organization;
             event(Level::Info, "the first organization is made", &[("name", organization)]);

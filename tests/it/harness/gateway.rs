@@ -190,7 +190,20 @@ impl Gateway {
             variables,
         };
         gateway.learn_addresses();
+        gateway.first_tenant();
         gateway
+    }
+
+    /// Waits until the file's first tenant is there: its admin's password is hashed by then, which a busy
+    /// machine may not have come to when the gateway says that it listens.
+    fn first_tenant(&self) {
+        let text = std::fs::read_to_string(&self.config).unwrap();
+        if text.lines().any(|line| line == "[usergrid.bootstrap]") {
+            let ends = ["first organization is made", "cannot be made", "was carried out before"];
+            until("the first tenant", || {
+                ends.iter().any(|end| !self.err.events(end).is_empty()).then_some(())
+            });
+        }
     }
 
     /// Serves a file that somebody else has written into `folder`.
@@ -222,6 +235,7 @@ impl Gateway {
     pub(crate) fn start_again_by(&mut self, program: Command) {
         (self.child, self.out, self.err) = spawn(program, &self.config, pipe(), &self.variables);
         self.learn_addresses();
+        self.first_tenant();
     }
 
     /// The token of somebody in [`tokens::PEOPLE`].
