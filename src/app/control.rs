@@ -107,7 +107,9 @@ impl App {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build_local(tokio::runtime::LocalOptions::default())?;
-        runtime.block_on(self.serve())
+        let ended = runtime.block_on(self.serve());
+        runtime.shutdown_background(); // a name that is being resolved holds nobody who has stopped
+        ended
     }
 
     async fn serve(mut self) -> Result<(), AppError> {

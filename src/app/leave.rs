@@ -2,6 +2,7 @@
 
 use std::{io, sync::atomic::Ordering::Relaxed, time::Duration};
 
+use rustix::process::{Signal as Kill, getpid, kill_process};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::JoinHandle,
@@ -17,6 +18,13 @@ use crate::{
 /// After SIGTERM every answer closes its connection for this long before connections are told to
 /// finish, and clients may still connect. Measured: without it 19 of 24 busy connections lose a request.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);
+
+/// How long what is left of a drained process may take: access lines that nobody reads, a disk that hangs.
+/// Then it ends all the same; nobody is left who waits for any of it.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// And a process that cannot even end.
+const KILL_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a process leaves.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +66,7 @@ impl App {
             }
             name = stop.next() => event(Level::Warn, "stopped while draining", &[("signal", &name)]),
         }
+        end_surely();
         if self.workers.iter().all(WorkerHandle::ended) {
             self.writer.finish();
         }
@@ -65,6 +74,22 @@ impl App {
             event(Level::Info, "stopped", &[]);
         }
     }
+}
+
+/// Ends the process in [`END_WITHIN`], whatever holds it.
+fn end_surely() {
+    let end = || {
+        std::thread::sleep(END_WITHIN);
+        std::process::exit(0);
+    };
+    let kill = || {
+        std::thread::sleep(END_WITHIN + KILL_AFTER);
+        let _ = kill_process(getpid(), Kill::KILL);
+    };
+    // Without a thread to be had there is no guard, and most likely no need of one.
+    let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+    let _ = thread("end").spawn(end);
+    let _ = thread("kill").spawn(kill);
 }
 
 /// The signals that we know.
@@ -81,7 +106,7 @@ impl Signals {
     pub(super) fn new() -> io::Result<Self> {
         let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
         // A file that may grow no more is an error of the write; the signal beside it would end us.
-        drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
+        drop(signal(SignalKind::from_raw(Kill::XFSZ.as_raw()))?);
         Ok(Self {
             stop: Stop { terminate: signal(terminate)?, interrupt: signal(interrupt)? },
             hangup: signal(SignalKind::hangup())?,
