@@ -37,6 +37,8 @@ struct Backlog {
     steps: VecDeque<Step>,
     /// How long the file would be with all of them.
     len: u64,
+    /// A sync has failed.
+    lost: bool,
 }
 
 /// Something to do to the file.
@@ -62,12 +64,15 @@ impl Disk {
     ///
     /// # Errors
     ///
-    /// What the disk says; what was not done still waits.
+    /// What the disk says; what was not done still waits. After a sync that failed, for good.
     pub(super) fn catch_up(&self) -> io::Result<()> {
         while self.is_behind() {
             // All up to a sync, which says whether it is on the disk: until then it may be done again.
             let steps: Vec<Step> = {
                 let backlog = self.backlog();
+                if backlog.lost {
+                    return Err(lost(&"a sync has failed"));
+                }
                 let sync = backlog.steps.iter().position(|step| matches!(step, Step::Sync));
                 let count = sync.map_or(backlog.steps.len(), |at| at + 1);
                 backlog.steps.iter().take(count).cloned().collect()
@@ -90,7 +95,10 @@ impl Disk {
         match step {
             Step::Length(len) => self.0.file.set_len(*len),
             Step::Write(offset, bytes) => self.0.file.write(*offset, bytes),
-            Step::Sync => self.0.file.sync_data(),
+            Step::Sync => self.0.file.sync_data().map_err(|error| {
+                self.backlog().lost = true; // what went by before anything waited is not done again
+                lost(&error)
+            }),
         }
     }
 
@@ -123,6 +131,11 @@ fn is_no_room(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
     )
+}
+
+/// Why what was written may not be there, which no room that comes later mends.
+fn lost(why: &dyn std::fmt::Display) -> io::Error {
+    io::Error::other(format!("{why}; what was written may be lost: restart the gateway"))
 }
 
 /// Puts over `out`, which begins at `offset`, what `step` changes of it.
@@ -171,8 +184,11 @@ impl StorageBackend for Disk {
         self.change(|file| file.set_len(len), || Step::Length(len))
     }
 
+    /// A failed sync is not waited out: the system has forgotten what it could not write, and would call
+    /// the next one a success.
     fn sync_data(&self) -> io::Result<()> {
-        self.change(FileBackend::sync_data, || Step::Sync)
+        let sync = |file: &FileBackend| file.sync_data().map_err(|error| lost(&error));
+        self.change(sync, || Step::Sync)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
@@ -249,6 +265,20 @@ mod tests {
         assert_eq!((disk.0.file.len().unwrap(), seen(0, 12)), (12, whole.to_owned()));
         disk.write(0, b"A").unwrap();
         assert!(!disk.is_behind(), "there is room again");
+    }
+
+    #[test]
+    fn a_sync_that_failed_is_never_taken_for_done_later() {
+        // What cannot be synced at all; the system fails once, and then has forgotten.
+        let (_reader, unsynced) = io::pipe().unwrap();
+        let disk = Disk::new(File::from(std::os::fd::OwnedFd::from(unsynced))).unwrap();
+        assert!(disk.sync_data().is_err() && !disk.is_behind(), "the database is told");
+        let full = |_: &FileBackend| Err(io::ErrorKind::StorageFull.into());
+        disk.change(full, || Step::Sync).unwrap();
+        assert!(disk.catch_up().unwrap_err().to_string().contains("lost"));
+        disk.backlog().steps.clear();
+        disk.backlog().steps.push_back(Step::Length(0));
+        assert!(disk.catch_up().unwrap_err().to_string().contains("a sync has failed"));
     }
 
     #[test]
