@@ -99,6 +99,7 @@ async fn speak(
     let config = Rc::clone(&gate.state()).config.clone();
     let (limits, tunnels) =
         (&config.limits, config.rules.rules().iter().any(|rule| rule.upgrade.is_some()));
+    let for_others = http2 && peer.is_trusted(&config.trust);
     let service = service_fn({
         let watch = Rc::clone(&watch);
         move |mut request: Request<Incoming>| {
@@ -126,9 +127,11 @@ async fn speak(
     // keep a connection that has not spoken yet small.
     if http2 {
         watch.multiplexed();
-        tap.counts_frames(Allowance { resets: limits.resets, frames: limits.frames });
-        let connection =
-            http2_builder(limits, tunnels).serve_connection(TokioIo::new(tap), service);
+        let one = Allowance { resets: limits.resets, frames: limits.frames };
+        let allowance = if for_others { one.for_others() } else { one };
+        tap.counts_frames(allowance);
+        let builder = http2_builder(limits, allowance, tunnels);
+        let connection = builder.serve_connection(TokioIo::new(tap), service);
         let mut connection = Box::pin(connection);
         until(&watch, connection.as_mut(), |connection| connection.graceful_shutdown()).await;
         return;
@@ -198,7 +201,7 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
 }
 
 /// `tunnels`: some rule lets requests switch protocols, so that a client may ask.
-fn http2_builder(limits: &Limits, tunnels: bool) -> http2::Builder<OnWorker> {
+fn http2_builder(limits: &Limits, allowance: Allowance, tunnels: bool) -> http2::Builder<OnWorker> {
     let mut builder = http2::Builder::new(OnWorker);
     builder
         .timer(TokioTimer::new())
@@ -207,8 +210,8 @@ fn http2_builder(limits: &Limits, tunnels: bool) -> http2::Builder<OnWorker> {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(u32::try_from(limits.head.head_bytes).unwrap_or(u32::MAX))
-        .max_pending_accept_reset_streams(limits.resets)
-        .max_local_error_reset_streams(limits.resets)
+        .max_pending_accept_reset_streams(allowance.resets)
+        .max_local_error_reset_streams(allowance.resets)
         .keep_alive_interval(None);
     if tunnels {
         builder.enable_connect_protocol();

@@ -15,6 +15,13 @@ const HEAD: usize = 9;
 /// twice for each frame of ours at most, and some measure the round trip by PING as they do.
 const EARNS: usize = 1024;
 
+/// And so does each request and each piece of an answer, however small: some open a window for every stream, and
+/// some send WINDOW_UPDATE and PING for every message that they get.
+const EARNED: usize = 2;
+
+/// Who speaks for others sends what a hundred clients may.
+const FOR_OTHERS: usize = 100;
+
 /// The connection may not go on: it sends more than it may, or has begun wrongly.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refused;
@@ -26,6 +33,14 @@ pub(super) struct Allowance {
     pub(super) resets: usize,
     /// Frames that carry neither a request nor a body.
     pub(super) frames: usize,
+}
+
+impl Allowance {
+    /// Of a connection over which others come.
+    pub(super) fn for_others(self) -> Self {
+        let many = |one: usize| one.saturating_mul(FOR_OTHERS);
+        Self { resets: many(self.resets), frames: many(self.frames) }
+    }
 }
 
 /// The frames of one connection.
@@ -42,6 +57,8 @@ pub(super) struct Ledger {
     frames: Budget,
     /// Bytes sent that have earned nothing yet.
     sent: usize,
+    /// Requests and pieces of answers that have earned nothing yet.
+    moved: usize,
 }
 
 impl Ledger {
@@ -55,6 +72,7 @@ impl Ledger {
             resets: Budget::new(allowance.resets),
             frames: Budget::new(allowance.frames),
             sent: 0,
+            moved: 0,
         }
     }
 
@@ -98,10 +116,15 @@ impl Ledger {
         self.sent += bytes;
     }
 
-    /// Pays one frame with what was sent. No more is kept for later than a second's allowance.
+    /// Counts requests that have come, and pieces of answers that were given.
+    pub(super) fn moved(&mut self, times: usize) {
+        self.moved += times;
+    }
+
+    /// Pays one frame with what was done. No more is kept for later than a second's allowance.
     fn earn(&mut self) -> Result<(), Refused> {
-        let earned = (self.sent / EARNS).min(self.frames.most);
-        self.sent = 0;
+        let earned = (self.sent / EARNS + self.moved * EARNED).min(self.frames.most);
+        (self.sent, self.moved) = (0, 0);
         self.frames.left = earned;
         self.frames.take()
     }
@@ -200,8 +223,21 @@ mod tests {
         assert_eq!(passes(&mut counted, &update), 2);
         counted.wrote(1 << 30);
         assert_eq!(passes(&mut counted, &update), 4, "no more than a second's");
+        counted.moved(1);
+        assert_eq!(
+            passes(&mut counted, &update),
+            2,
+            "a message of some bytes, and what answers it"
+        );
         counted.frames.since -= Duration::from_secs(1);
         assert_eq!(passes(&mut counted, &update), 4);
+    }
+
+    #[test]
+    fn who_speaks_for_others_may_send_what_they_may() {
+        let one = Allowance { resets: 100, frames: 1000 };
+        let Allowance { resets, frames } = one.for_others();
+        assert_eq!((resets, frames), (10_000, 100_000));
     }
 
     #[test]

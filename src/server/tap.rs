@@ -95,10 +95,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
             return polled;
         }
         this.watch.bytes_read();
-        if let Some(ledger) = &mut this.ledger
-            && ledger.read(&buf.filled()[before..]).is_err()
-        {
-            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        if let Some(ledger) = &mut this.ledger {
+            ledger.moved(this.watch.take_moved());
+            if ledger.read(&buf.filled()[before..]).is_err() {
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
         }
         polled
     }

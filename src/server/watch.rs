@@ -70,6 +70,8 @@ pub(super) struct Watch {
     /// The body of the last request that was answered. While somebody takes from it, what comes is body.
     upload: RefCell<Weak<Progress>>,
     multiplexed: Cell<bool>,
+    /// Over HTTP/2: requests, and pieces of answers, that nobody has counted yet.
+    moved: Cell<usize>,
     asked: Cell<bool>,
     /// The last request had a body. What follows on the wire may be some of it, so that nobody but the
     /// reader who knows its framing may go on reading.
@@ -93,6 +95,7 @@ impl Watch {
             answers: RefCell::default(),
             upload: RefCell::default(),
             multiplexed: Cell::new(false),
+            moved: Cell::new(0),
             asked: Cell::new(false),
             bodied: Cell::new(false),
             resting: Cell::new(false),
@@ -133,9 +136,15 @@ impl Watch {
     pub(super) fn request(self: &Rc<Self>, has_body: bool) -> Busy {
         self.bodied.set(has_body);
         self.requests.set(self.requests.get() + 1);
+        self.moved.set(self.moved.get() + 1);
         self.asked.set(true);
         self.enter(Phase::Busy);
         Busy { watch: Rc::clone(self), unread: OnceCell::new() }
+    }
+
+    /// How many requests have come and pieces of answers were given since this was asked last.
+    pub(super) fn take_moved(&self) -> usize {
+        self.moved.take()
     }
 
     /// The task goes on.
@@ -245,6 +254,7 @@ impl Busy {
     pub(super) fn gives(&self, given: bool) {
         if let Some(unread) = self.unread.get() {
             unread.set(given.then(tick::now));
+            self.watch.moved.set(self.watch.moved.get() + usize::from(given));
         }
     }
 }
