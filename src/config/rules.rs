@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    TOP_LEVEL_KEYS,
+    Http, TOP_LEVEL_KEYS,
     backends::Backends,
     defaults,
     reader::{Table, Text, Value},
@@ -209,10 +209,15 @@ fn read_right(value: &Value, left: Option<&Left>, reading: &Reading) -> Option<R
         who.as_ref().and_then(|(text, who)| read_requirement(who, text, left, reading));
     let audit = table.get("audit").map(|value| value.instant());
     let until = table.get("until").map(|value| value.instant());
-    let backend = table.get("backend").and_then(|value| read_backend(&value, reading.backends));
+    let named = table.get("backend");
+    let backend = named.as_ref().map(|value| read_backend(value, reading.backends));
     let timeout = table.get("timeout").and_then(|value| value.duration(TIMEOUTS));
     let body = table.get("body").and_then(|value| value.bytes(0..=1 << 50));
-    let upgrade = table.get("upgrade").and_then(|value| read_upgrade(&value, left));
+    let backend = backend.unwrap_or(Some(0));
+    let upgrade = table.get("upgrade").and_then(|value| {
+        backend.into_iter().for_each(|backend| must_switch(&value, reading.backends, backend));
+        read_upgrade(&value, left)
+    });
     NOT_BUILT.into_iter().for_each(|key| table.not_built(key));
     table.done();
     Some(Right {
@@ -266,6 +271,16 @@ fn read_backend(value: &Value, backends: &Backends) -> Option<usize> {
         value.bad(format!("there is no backend {}", text.quoted()), hint);
     }
     index
+}
+
+/// Notes a switch of protocols that a backend over HTTP/2 is to make: that has none to make (RFC 9113 8.6).
+fn must_switch(value: &Value, backends: &Backends, backend: usize) {
+    let Some(backend) = backends.list.get(backend).filter(|to| to.http == Http::Two) else {
+        return;
+    };
+    let message = format!("backend `{}` speaks HTTP/2, which switches no protocols", backend.name);
+    let hint = "name a backend without `http = \"2\"`: it may have the same servers";
+    value.bad(message, hint);
 }
 
 /// The name of a protocol, in lower case, and perhaps its version (RFC 9110 7.8). Not one that is HTTP or

@@ -70,6 +70,10 @@ impl Body {
         Self::of(Content::Tunnel(Some(tunnel)))
     }
 
+    pub(super) fn is_tunnel(&self) -> bool {
+        matches!(self.content, Content::Tunnel(_))
+    }
+
     fn of(content: Content) -> Self {
         Self { content, record: None, entry: None }
     }

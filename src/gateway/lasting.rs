@@ -37,8 +37,9 @@ use crate::{
 /// noticed at most this much later than by a request.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// Judgements of one worker under way at once: a store that answers slowly is not buried in questions.
-const JUDGING_MAX: usize = 256;
+/// Judgements of one worker under way at once: a store that answers slowly is not buried in questions. One
+/// tick begins no more than these, so that twenty thousand exchanges have their turn in a second.
+const JUDGING_MAX: usize = 1024;
 
 /// How much longer than for requests an identity may go unconfirmed while the store cannot answer: time
 /// for a restart of it, and together with that of requests (a second) what is promised of revocations.
@@ -224,13 +225,18 @@ impl Lasting {
         });
         let seen = Seen::of(state.resolver.near().fences());
         let now_ms = unix_ms(SystemTime::now());
-        for entry in living {
-            if self.has_left(&entry, state, now) {
+        let turn = |entry: &Rc<Entry>| {
+            if self.has_left(entry, state, now) {
                 entry.end(Ending::GOING_AWAY);
-            } else if entry.is_due(state, seen, now, now_ms) && self.judging.get() < JUDGING_MAX {
-                entry.judge_again(Rc::clone(state), seen, Judging::new(&self.judging));
+            } else if entry.is_due(state, seen, now, now_ms) {
+                if self.judging.get() >= JUDGING_MAX {
+                    return false;
+                }
+                Rc::clone(entry).judge_again(Rc::clone(state), seen, Judging::new(&self.judging));
             }
-        }
+            true
+        };
+        take_turns(&mut self.entries.borrow_mut(), &living, turn);
         tunnels
     }
 
@@ -244,6 +250,15 @@ impl Lasting {
                 now.saturating_duration_since(since) >= state.config.limits.drain / 2
             }
         }
+    }
+}
+
+/// Gives each of `living`, which are all of `entries`, its turn until one gets none. That one is the first the
+/// next time: whoever came first must not have all the turns there are.
+fn take_turns<T>(entries: &mut [Weak<T>], living: &[Rc<T>], turn: impl FnMut(&Rc<T>) -> bool) {
+    let mut turn = turn;
+    if let Some(left_out) = living.iter().position(|entry| !turn(entry)) {
+        entries.rotate_left(left_out);
     }
 }
 
@@ -410,4 +425,26 @@ impl Judged {
 
 pub(super) fn is_public(found: &Match<'_>) -> bool {
     matches!(found.rule.requirement, Requirement::Public)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_has_a_turn_although_the_first_want_one_each_time() {
+        let all: Vec<Rc<Cell<usize>>> = (0..10).map(|_| Rc::default()).collect();
+        let mut entries: Vec<Weak<Cell<usize>>> = all.iter().map(Rc::downgrade).collect();
+        for _ in 0..20 {
+            let living: Vec<_> = entries.iter().filter_map(Weak::upgrade).collect();
+            let mut left = 3;
+            take_turns(&mut entries, &living, |entry| {
+                let has = left > 0;
+                left -= usize::from(has);
+                entry.set(entry.get() + usize::from(has));
+                has
+            });
+        }
+        assert!(all.iter().all(|turns| turns.get() == 6), "{all:?}");
+    }
 }

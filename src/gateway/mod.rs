@@ -254,7 +254,8 @@ impl<'a> Way<'a> {
             let sending = upgrade::forward(switch, outbound, &backend.upstream, times, fit, enter);
             let answer = Box::pin(sending).await;
             record.backend_took(sent.map(|sent| sent.elapsed()));
-            return answer;
+            // Whoever is not switched may be given an answer that lasts.
+            return Ok(self.lasting(answer?, fit, &method, place, caller));
         }
         let answer = match due {
             None => backend.upstream.send(outbound, first_byte).await,
@@ -270,13 +271,27 @@ impl<'a> Way<'a> {
         if let Err(UpstreamError::Tls(why)) = &answer {
             record.failed(why);
         }
-        let mut answer = answer::pass_on(answer?, fit)?;
-        if let Some(kind) = Kind::of(answer.headers(), fit.trailers && fit.http2) {
-            let place = (&request.authority, &request.path);
-            let entry = self.enter(kind, record.method(), place, identity.as_ref(), None);
+        let answer = answer::pass_on(answer?, fit)?;
+        let place = (&request.authority, &request.path);
+        Ok(self.lasting(answer, fit, record.method(), place, identity.as_ref()))
+    }
+
+    /// The answer, with what was judged of it if it may last. A tunnel is noted already.
+    fn lasting(
+        self,
+        mut answer: Response<Body>,
+        fit: Fit,
+        method: &Method,
+        place: (&Authority, &CanonicalPath),
+        caller: Option<&Rc<Caller>>,
+    ) -> Response<Body> {
+        if let Some(kind) = Kind::of(answer.headers(), fit.trailers && fit.http2)
+            && !answer.body().is_tunnel()
+        {
+            let entry = self.enter(kind, method, place, caller, None);
             answer.body_mut().lasts(entry);
         }
-        Ok(answer)
+        answer
     }
 
     /// Takes note of an exchange that lasts, with what was judged of it.

@@ -22,7 +22,7 @@ use crate::{
     config::Management,
     directory::TenantName,
     policy::{self, Presented},
-    request::{BadRequest, Canonical, owned::is_owned, path::CanonicalPath},
+    request::{BadRequest, Canonical, owned::is_owned, path::CanonicalPath, upgrade::UpgradeError},
     telemetry::instant::unix_ms,
     tick,
     usergrid::{
@@ -121,6 +121,7 @@ async fn manage(
     if office.directory().settings().management != Management::Public {
         return Err(Fault::not_found("").into());
     }
+    answers_http(&request)?;
     let at_token = matches!(rest, ["token" | "me"]);
     let (known, basic, body) = presented(way, office, &request, body, at_token, record).await?;
     let call = call(way, &request, &known, basic, &body, record);
@@ -213,6 +214,7 @@ async fn own(
     record: &mut AccessRecord,
 ) -> Result<Response<Body>, Refusal> {
     record.rule(None);
+    answers_http(&request)?;
     let at_token = rest == ["token"];
     let (known, basic, body) = presented(way, office, &request, body, at_token, record).await?;
     let there = road::existing(office.directory(), path, known.principal()).await;
@@ -228,6 +230,14 @@ async fn own(
         Err(fault) => return Err(fault.into()),
     };
     answer(way, &request, answered)
+}
+
+/// Refuses an extended CONNECT to what we answer ourselves: any success of ours would be a switch to it.
+fn answers_http(request: &Canonical) -> Result<(), UpgradeError> {
+    match &request.upgrade {
+        Some(offer) if offer.is_extended() => Err(UpgradeError::NotAllowed),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Makes `text` the request's path. Most paths are in their one form as they come.

@@ -131,6 +131,10 @@ impl Switch {
 }
 
 /// Sends the request and answers with a tunnel, or with what the backend says instead of switching.
+///
+/// # Errors
+/// [`UpstreamError::BadResponse`] too for a success that is no switch, to a client of HTTP/2: it reads any
+/// success as the switch (RFC 8441 5), and would speak WebSocket to nobody.
 pub(super) async fn forward(
     switch: Switch,
     outbound: Request<RequestBody>,
@@ -140,6 +144,9 @@ pub(super) async fn forward(
     enter: impl FnOnce() -> Rc<Entry>,
 ) -> Result<Response<Body>, Refusal> {
     match upstream.switch(outbound, first_byte).await? {
+        Answered::Plain(answer) if switch.extended && answer.status().is_success() => {
+            Err(UpstreamError::BadResponse.into())
+        }
         Answered::Plain(answer) => Ok(answer::pass_on(*answer, fit)?),
         Answered::Switched(head, _) if !switch.is_met_by(&head.headers) => {
             Err(UpstreamError::BadResponse.into())

@@ -5,6 +5,7 @@ mod clients;
 mod faulty;
 mod handshake;
 mod sessions;
+mod tunnels;
 
 use std::sync::Arc;
 

@@ -267,6 +267,18 @@ fn a_rule_cannot_open_a_tunnel_for_requests() {
     }
 }
 
+#[test]
+fn a_backend_over_http_2_switches_nothing_and_the_file_says_so() {
+    let rules = "[rules]\n\"GET /x\" = { who = \"guest\", upgrade = \"websocket\" }";
+    let app = "[backends.app]\nurl = \"http://127.0.0.1:9\"\nhttp = \"2\"";
+    let setup = Setup::new("app").tables(rules).tables(app);
+    let path = setup.folder().join("tollgate.toml");
+    std::fs::write(&path, setup.text()).unwrap();
+    let (code, said) = super::super::harness::gateway::refused(&path);
+    assert_eq!(code, 78, "{said}");
+    assert!(said.contains("switches no protocols"), "{said}");
+}
+
 /// Not asked for, it is no answer.
 #[test]
 fn a_switch_that_nobody_asked_for_is_no_answer() {

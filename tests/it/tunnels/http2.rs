@@ -2,7 +2,7 @@
 
 use super::{
     super::harness::{
-        backend::Backend,
+        backend::{Backend, Step, answer, ok},
         frames::Frames,
         gateway::Setup,
         http2::Http2,
@@ -150,6 +150,25 @@ fn what_is_not_allowed_over_http_2_is_refused_on_its_stream() {
         assert_eq!(h2.extended(target, protocol, fields).unwrap().verdict(), verdict, "{target} {protocol}");
     }
     assert_eq!(backend.received().len(), 1);
+}
+
+/// Any success would be a switch to this client, and nobody would listen to what it says then.
+#[test]
+fn an_answer_that_is_no_switch_is_no_success_over_http_2() {
+    let backend = Backend::scripted(|head| match head.word(1) {
+        "/free/ok" => vec![Step::Write(ok("no sockets here"))],
+        _ => vec![Step::Write(answer("404 Not Found", "", "nothing"))],
+    });
+    let gate = Setup::new(&backend.url()).tables(RULES).start();
+    let mut h2 = Http2::connect(gate.address);
+    let version = [("sec-websocket-version", "13")];
+    for (target, status, said) in
+        [("/free/ok", 502, "backend_bad_response"), ("/free/1", 404, "nothing")]
+    {
+        let answer = h2.extended(target, "websocket", &version).unwrap();
+        let found = format!("{} {}", answer.status, answer.text());
+        assert!(found.contains(said) && answer.status == status, "{found}");
+    }
 }
 
 #[test]

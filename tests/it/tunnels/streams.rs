@@ -9,6 +9,7 @@ use super::super::harness::{
     http2::Http2,
     redis::Redis,
     until,
+    websocket::HANDSHAKE,
 };
 
 const RULES: &str = "[rules]\n\"GET /**\" = \"authenticated\"\n\"GET /free/**\" = \"guest\"";
@@ -93,4 +94,21 @@ fn a_grpc_stream_ends_with_the_status_that_says_why() {
         (&trailers["grpc-status"], &trailers["grpc-message"]),
         (&"7".parse().unwrap(), &"role_missing".parse().unwrap())
     );
+}
+
+/// It would otherwise be a way out of being judged again, for whoever only says that it would switch.
+#[test]
+fn an_event_stream_in_the_place_of_a_switch_is_judged_again_too() {
+    let backend = streams("text/event-stream");
+    let rules = "[rules]\n\"GET /**\" = { who = \"authenticated\", upgrade = \"websocket\" }";
+    let setup = Setup::new(&backend.url()).tables(rules);
+    let text = setup.text();
+    let gate = setup.start();
+    let mut client = gate.connect();
+    client.send(get("/events", &format!("{HANDSHAKE}{}", gate.bearer("ann"))));
+    until("the stream", || (backend.received().len() == 1).then_some(()));
+    gate.rewrite(&text.replace("\"authenticated\"", "\"role:x\""));
+    assert_eq!(client.answer().end, End::Cut);
+    let line = until("the access line", || gate.out.json().pop());
+    assert_eq!((&line["reason"], &line["status"]), (&"role_missing".into(), &200.into()));
 }
