@@ -14,7 +14,10 @@ use std::{
     collections::HashMap,
     io,
     path::PathBuf,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize},
+    },
     time::SystemTime,
 };
 
@@ -113,7 +116,9 @@ impl App {
             draining: AtomicBool::new(false),
             guesses: Guesses::default(),
             workers,
+            tunnels_max: AtomicUsize::new(0),
         });
+        shared.set_connections_max(connections_max);
         let metrics = Metrics::new(reasons());
         metrics.loaded(SystemTime::now());
         let dropped = Arc::clone(&metrics.process.access_lines_dropped);

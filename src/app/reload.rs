@@ -119,6 +119,7 @@ impl<'a> Reloader<'a> {
         let next = Generation::new(config, origin, Some(before)).map_err(AppError::System)?;
         // From here on nothing can fail.
         self.app.crew.set_connections_max(connections);
+        self.app.shared.set_connections_max(connections);
         self.app.shared.current.store(Arc::new(next));
         self.move_listeners(doors);
         Ok(rules)

@@ -245,11 +245,12 @@ impl<'a> Way<'a> {
         let (trailers, http2) = (request.accepts_trailers, request.http2);
         let fit = Fit { personal: identity.is_some(), trailers, due, http2 };
         if let Some(protocol) = protocol {
+            let room = self.gate.place_of_tunnel().ok_or(UpstreamError::Busy)?;
             let switch = Switch::ask(protocol, request.upgrade.as_deref(), outbound.headers_mut())?;
             let times = (first_byte, config.limits.tunnel_idle);
             let (method, place) = (record.method().clone(), (&request.authority, &request.path));
             let caller = identity.as_ref();
-            let enter = || self.enter(Kind::Tunnel, &method, place, caller, Some(protocol));
+            let enter = || (self.enter(Kind::Tunnel, &method, place, caller, Some(protocol)), room);
             // Boxed: few requests go this way.
             let sending = upgrade::forward(switch, outbound, &backend.upstream, times, fit, enter);
             let answer = Box::pin(sending).await;

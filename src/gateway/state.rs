@@ -4,12 +4,12 @@
 //! request and builds its own [`State`] from it. A request keeps the state it began with.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -92,6 +92,16 @@ pub struct Shared {
     pub guesses: Guesses,
     /// How many workers share pools and connections.
     pub workers: usize,
+    /// Most tunnels of one worker: its share of the connections that there may be. Each tunnel holds one to a
+    /// backend, and over HTTP/2 a client's connection may begin a hundred.
+    pub tunnels_max: AtomicUsize,
+}
+
+impl Shared {
+    /// The limit that follows from so many connections.
+    pub fn set_connections_max(&self, max: usize) {
+        self.tunnels_max.store(max.div_ceil(self.workers.max(1)), Relaxed);
+    }
 }
 
 /// One worker's door to everything a request needs.
@@ -108,6 +118,17 @@ pub struct Gate {
     pub ids: RequestIds,
     /// What is judged again while it lasts.
     pub(crate) lasting: Lasting,
+    /// Tunnels of this worker.
+    tunnels: Rc<Cell<usize>>,
+}
+
+/// A tunnel's place among those that there may be, for as long as it lives.
+pub(super) struct Place(Rc<Cell<usize>>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 /// One worker's view of one generation.
@@ -151,6 +172,7 @@ impl Gate {
             access: RefCell::new(access),
             ids: RequestIds::new()?,
             lasting: Lasting::default(),
+            tunnels: Rc::default(),
         }))
     }
 
@@ -164,6 +186,15 @@ impl Gate {
             *state = Rc::new(next);
         }
         Rc::clone(&state)
+    }
+
+    /// A place for one more tunnel, unless there are as many as there may be.
+    pub(super) fn place_of_tunnel(&self) -> Option<Place> {
+        let open = self.tunnels.get();
+        (open < self.shared.tunnels_max.load(Relaxed)).then(|| {
+            self.tunnels.set(open + 1);
+            Place(Rc::clone(&self.tunnels))
+        })
     }
 
     /// Whether answers should close their connections.

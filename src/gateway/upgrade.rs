@@ -17,6 +17,7 @@ use super::{
     answer::{self, Fit},
     body::Body,
     lasting::Entry,
+    state::Place,
     tunnel::Tunnel,
     websocket,
 };
@@ -141,7 +142,7 @@ pub(super) async fn forward(
     upstream: &Rc<Upstream>,
     (first_byte, idle): (Duration, Duration),
     fit: Fit,
-    enter: impl FnOnce() -> Rc<Entry>,
+    enter: impl FnOnce() -> (Rc<Entry>, Place),
 ) -> Result<Response<Body>, Refusal> {
     match upstream.switch(outbound, first_byte).await? {
         Answered::Plain(answer) if switch.extended && answer.status().is_success() => {
@@ -153,7 +154,8 @@ pub(super) async fn forward(
         }
         Answered::Switched(head, backend) => {
             let websocket = switch.accept.is_some();
-            let tunnel = Tunnel { backend, entry: enter(), websocket, idle, record: None };
+            let (entry, place) = enter();
+            let tunnel = Tunnel { backend, entry, websocket, idle, record: None, _place: place };
             let head = switch.told(*head, fit.personal);
             Ok(Response::from_parts(head, Body::tunnel(Box::new(tunnel))))
         }

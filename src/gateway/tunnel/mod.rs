@@ -19,6 +19,7 @@ use self::flow::{Flow, Lost};
 use super::{
     access::AccessRecord,
     lasting::{Ending, Entry},
+    state::Place,
     websocket,
 };
 use crate::{
@@ -44,6 +45,7 @@ pub struct Tunnel {
     /// `[limits] tunnel-idle`
     pub(super) idle: Duration,
     pub(super) record: Option<Box<AccessRecord>>,
+    pub(super) _place: Place,
 }
 
 /// How a tunnel ended.
