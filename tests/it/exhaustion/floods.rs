@@ -171,3 +171,37 @@ fn the_frames_of_a_large_answer_are_no_flood() {
         }
     }
 }
+
+/// Some clients open a window for each stream, and send PING with each message that they get.
+#[test]
+fn a_request_pays_for_the_frames_that_go_with_it_however_small_its_answer() {
+    let backend = Backend::plain();
+    let gate = gateway(&backend, "[limits]\nframes = 10");
+    let mut client = Frames::connect(gate.address, 65_535);
+    for stream in streams().take(200) {
+        let window = frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]);
+        client.client.send([asked(stream, 0x5), window, frame(PING, 0, 0, &[0; 8])].concat());
+        answered(&mut client, stream);
+    }
+}
+
+/// A proxy has the clients of many on one connection, and tells of each that gives up.
+#[test]
+fn who_is_trusted_to_speak_for_others_may_reset_for_them() {
+    let backend = Backend::plain();
+    let gate = gateway(&backend, "[trust]\nproxies = [\"127.0.0.1\"]\n[limits]\nresets = 5");
+    let mut client = Frames::connect(gate.address, 65_535);
+    for stream in streams().take(100) {
+        client.client.send([asked(stream, 0x5), reset(stream)].concat());
+    }
+    client.client.send(asked(201, 0x5));
+    answered(&mut client, 201);
+}
+
+/// Reads until the answer on `stream` has ended.
+fn answered(client: &mut Frames, stream: u32) {
+    until("an answer's end", || {
+        let (_, flags, of, _) = client.next().expect("the connection goes on");
+        (of == stream && flags & 1 == 1).then_some(())
+    });
+}

@@ -7,6 +7,7 @@ mod reloads;
 mod upgrade;
 
 use std::{
+    fs::File,
     net::{SocketAddr, TcpListener},
     os::fd::OwnedFd,
     process::Command,
@@ -14,11 +15,15 @@ use std::{
 
 use command_fds::{CommandFdExt as _, FdMapping};
 
-use rustix::process::Signal;
+use rustix::{
+    fs::{CWD, FileType, Mode, mknodat},
+    process::Signal,
+};
 
 use self::load::{Expect, Load};
 use super::harness::{
     backend::Backend,
+    client::get,
     gateway::{PROGRAM, Setup},
 };
 
@@ -62,4 +67,24 @@ fn a_stop_under_load_loses_no_request_that_had_begun() {
     gate.signal(Signal::TERM);
     assert_eq!(gate.ended().code(), Some(0));
     load.ends_well();
+}
+
+/// Whoever reads the access lines may have stopped, and never read again.
+#[test]
+fn a_stop_is_certain_though_nobody_reads_the_access_lines() {
+    let backend = Backend::plain();
+    let setup = Setup::new(&backend.url()).tables("[rules]\n\"GET /**\" = \"public\"");
+    let pipe = setup.folder().join("lines");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let _reader = File::options().read(true).write(true).open(&pipe).unwrap();
+    let mut program = Command::new("sh");
+    program.args(["-c", "exec \"$0\" \"$@\" > \"$LINES_TO\"", PROGRAM]).env("LINES_TO", &pipe);
+    let mut gate = setup.start_by(program);
+    let mut client = gate.connect();
+    let target = format!("/{}", "x".repeat(2000));
+    for _ in 0..100 {
+        assert_eq!(client.ask(get(&target, "")).verdict(), "200"); // more than a pipe holds
+    }
+    gate.signal(Signal::TERM);
+    assert_eq!(gate.ended().code(), Some(0));
 }
