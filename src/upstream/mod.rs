@@ -6,10 +6,11 @@
 
 mod connect;
 mod framing;
+mod http1;
 mod http2;
-mod meter;
 mod request_body;
 mod response_body;
+mod stream;
 mod switch;
 
 use std::{
@@ -18,21 +19,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Method, Request, Response};
-use http_body::Body as _;
-use hyper::client::conn::http1::SendRequest;
-use tokio::{sync::Notify, task::JoinHandle};
+use http::{Request, Response};
+use tokio::sync::Notify;
 
 pub use request_body::{BodyFault, Progress, RequestBody};
 pub use response_body::{ResponseBody, ResponseCut};
 pub use switch::{Answered, Duplex, Switched};
 
-use self::{meter::Meter, request_body::GivenUp};
+use self::{http1::Connection, stream::Stream};
 use crate::{config, tick};
 
-/// Longest wait for a pooled connection to say that it is ready for its next request. It is ready as
-/// soon as its task has run once more; one that needs longer has something left over.
-const READY_WAIT: Duration = Duration::from_millis(5);
+/// After this long without a request a connection gives up the memory that it read into.
+const REST_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a backend gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -80,25 +78,8 @@ pub struct Upstream {
 }
 
 struct Idle {
-    connection: Connection,
+    connection: Box<Connection>,
     since: Instant,
-}
-
-/// An open connection to a server of the backend; dropping it closes it.
-pub(crate) struct Connection {
-    sender: SendRequest<RequestBody>,
-    /// Ends with the connection; with what is left of it, if that has switched protocols.
-    task: JoinHandle<Option<Switched>>,
-    meter: Rc<Meter>,
-    /// Whether it may carry another request.
-    pooled: bool,
-    _open: OpenGuard,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
 }
 
 #[derive(Default)]
@@ -168,76 +149,53 @@ impl Upstream {
     /// [`UpstreamError`]; dropping the future closes the connection that it used.
     pub async fn send(
         self: &Rc<Self>,
-        mut request: Request<RequestBody>,
+        request: Request<RequestBody>,
         first_byte: Duration,
     ) -> Result<Response<ResponseBody>, UpstreamError> {
         if self.settings.http == config::Http::Two {
             return Box::pin(http2::send(self, request, first_byte)).await;
         }
-        let progress = request.body().progress();
-        let to_head = request.method() == Method::HEAD;
-        loop {
-            let (mut connection, reused) = self.checkout().await?;
-            connection.meter.head_awaited();
-            let answer = connection.sender.try_send_request(request);
-            let pressed = || self.is_pressed();
-            match request_body::within(first_byte, progress.as_deref(), pressed, answer).await {
-                Err(GivenUp::Backend) => return Err(UpstreamError::TimedOut),
-                Err(GivenUp::Client) => return Err(UpstreamError::Body(BodyFault::TooSlow)),
-                Ok(Ok(response)) => {
-                    connection.meter.head_came();
-                    let (mut head, body) = response.into_parts();
-                    framing::settle(&mut head, to_head, body.size_hint().exact())?;
-                    let body = ResponseBody::new(body, connection, Rc::clone(self));
-                    return Ok(Response::from_parts(head, body));
-                }
-                Ok(Err(mut error)) => match error.take_message() {
-                    // Never written: an idle connection that the backend had closed meanwhile.
-                    Some(unsent) if reused => request = unsent,
-                    _ if connection.meter.is_spent() => return Err(UpstreamError::BadResponse),
-                    _ => return Err(failure(&error.into_error(), progress.as_deref())),
-                },
-            }
-        }
+        http1::send(self, request, first_byte).await
     }
 
     /// A connection that is ready for a request, and whether it was used before.
-    async fn checkout(self: &Rc<Self>) -> Result<(Connection, bool), UpstreamError> {
+    async fn checkout(&self) -> Result<(Box<Connection>, bool), UpstreamError> {
+        if let Some(idle) = self.pop_idle() {
+            return Ok((idle, true));
+        }
+        // Boxed: most requests find a connection, and every future is as large as the largest road.
+        Box::pin(self.open_or_wait()).await
+    }
+
+    async fn open_or_wait(&self) -> Result<(Box<Connection>, bool), UpstreamError> {
         let give_up = tick::now() + self.settings.connect_timeout;
         loop {
-            while let Some(mut idle) = self.pop_idle() {
-                if idle.sender.is_ready() || becomes_ready(&mut idle.sender).await {
-                    return Ok((idle, true));
-                }
-            }
             if self.open.open.get() < self.open_max {
-                let guard = OpenGuard::new(&self.open);
-                let (sender, task, meter) = self.connect().await?;
-                let connection = Connection { sender, task, meter, pooled: true, _open: guard };
-                return Ok((connection, false));
+                let open = OpenGuard::new(&self.open);
+                return Ok((Connection::new(self.connect().await?, open), false));
             }
             let _waits = Waits::new(&self.waiting);
             let left = give_up.saturating_duration_since(tick::now());
             if tick::timeout(left, self.open.freed.notified()).await.is_none() {
                 return Err(UpstreamError::Busy);
             }
+            if let Some(idle) = self.pop_idle() {
+                return Ok((idle, true));
+            }
         }
     }
 
-    fn pop_idle(&self) -> Option<Connection> {
+    /// The connection that was used last, if the backend has not closed it meanwhile.
+    fn pop_idle(&self) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(last) = idle.pop() {
-            if !last.connection.sender.is_closed() {
-                return Some(last.connection);
-            }
-        }
-        None
+        std::iter::from_fn(|| idle.pop().map(|idle| idle.connection))
+            .find_map(|mut connection| connection.is_quiet().then_some(connection))
     }
 
     /// Connects to the next server in turn; where that fails, to those after it, each once. Nothing has
     /// been sent yet, so nothing can happen twice. One that does not answer at all leaves the others
     /// their share of the connect timeout.
-    async fn connect(&self) -> Result<connect::Opened, UpstreamError> {
+    async fn connect(&self) -> Result<Stream, UpstreamError> {
         let turn = self.next_server.get();
         self.next_server.set(turn.wrapping_add(1));
         let servers = &self.settings.servers;
@@ -246,28 +204,31 @@ impl Upstream {
         let mut failed = UpstreamError::ConnectTimedOut;
         for (server, untried) in sooner.iter().chain(later).zip((1..=servers.len() as u32).rev()) {
             let left = give_up.saturating_duration_since(tick::now());
-            match connect::connect(server, left / untried, connect::Http1).await {
-                Ok(connected) => return Ok(connected),
-                Err(error) => failed = error,
+            match tick::timeout(left / untried, connect::open(server)).await {
+                Some(Ok(stream)) => return Ok(stream),
+                Some(Err(error)) => failed = error,
+                None => failed = UpstreamError::ConnectTimedOut,
             }
         }
         Err(failed)
     }
 
     /// Takes back a connection whose answer ended cleanly.
-    pub(crate) fn give_back(&self, connection: Connection) {
-        if connection.pooled && !connection.sender.is_closed() {
-            self.idle.borrow_mut().push(Idle { connection, since: tick::now() });
-            self.open.freed.notify_one();
-        }
+    fn give_back(&self, connection: Box<Connection>) {
+        self.idle.borrow_mut().push(Idle { connection, since: tick::now() });
+        self.open.freed.notify_one();
     }
 
     /// Closes connections that nobody has used for `pool.idle`, or that the backend closed.
     pub fn sweep(&self, now: Instant) {
         let keep = self.settings.pool_idle;
         self.lines.sweep(now, keep);
-        self.idle.borrow_mut().retain(|idle| {
-            !idle.connection.sender.is_closed() && now.saturating_duration_since(idle.since) < keep
+        self.idle.borrow_mut().retain_mut(|idle| {
+            let unused = now.saturating_duration_since(idle.since);
+            if unused >= REST_AFTER {
+                idle.connection.rest();
+            }
+            unused < keep && idle.connection.is_quiet()
         });
     }
 
@@ -285,23 +246,6 @@ impl Upstream {
         if self.settings.http == config::Http::Two {
             return Box::pin(http2::probe(self)).await;
         }
-        let (_, task, _) = self.connect().await?;
-        task.abort();
-        Ok(())
+        self.connect().await.map(drop)
     }
-}
-
-/// Gives the connection's task one more turn, for at most [`READY_WAIT`].
-async fn becomes_ready(sender: &mut SendRequest<RequestBody>) -> bool {
-    matches!(tokio::time::timeout(READY_WAIT, sender.ready()).await, Ok(Ok(())))
-}
-
-fn failure(error: &hyper::Error, progress: Option<&Progress>) -> UpstreamError {
-    if let Some(fault) = progress.and_then(Progress::fault) {
-        return UpstreamError::Body(fault);
-    }
-    if error.is_parse() || error.is_parse_status() {
-        return UpstreamError::BadResponse;
-    }
-    UpstreamError::Closed
 }

@@ -112,6 +112,11 @@ impl RequestBody {
 }
 
 impl Streamed {
+    /// As [`Progress::went_on`].
+    pub(super) fn went_on(&self) {
+        self.progress.went_on();
+    }
+
     fn fail<T>(&self, fault: BodyFault) -> Poll<Option<Result<T, BodyFault>>> {
         self.progress.fault.set(Some(fault));
         Poll::Ready(Some(Err(fault)))
@@ -138,6 +143,9 @@ impl Streamed {
                     match self.left.checked_sub(bytes) {
                         Some(left) => self.left = left,
                         None => return self.fail(BodyFault::TooLarge),
+                    }
+                    if self.inner.is_end_stream() {
+                        self.progress.done.set(true);
                     }
                     Poll::Ready(Some(Ok(Frame::data(data))))
                 }

@@ -11,9 +11,12 @@ use std::{
 use bytes::Bytes;
 use h2::RecvStream;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
-use super::{Connection, Upstream, http2::Ride};
+use super::{
+    Upstream,
+    http1::{Broken, Download, Relayed},
+    http2::Ride,
+};
 use crate::tick::{self, Sleep};
 
 /// Why a backend's body ended early. The client's connection ends with it.
@@ -34,61 +37,58 @@ pub enum ResponseCut {
 pub struct ResponseBody {
     inner: Inner,
     silence: Option<Sleep>,
-    lease: Option<Lease>,
+    upstream: Rc<Upstream>,
 }
 
 /// Where it comes from.
 enum Inner {
-    Http1(Incoming),
-    Http2(RecvStream),
-}
-
-struct Lease {
-    held: Held,
-    upstream: Rc<Upstream>,
-}
-
-/// What is held until the answer has ended.
-enum Held {
-    Connection(Connection),
-    Ride(Ride),
+    Direct(Download),
+    Relayed(Relayed),
+    Http2(RecvStream, Option<Ride>),
+    /// Ended, and what it came by has gone back.
+    Over,
+    /// Cut.
+    Cut,
 }
 
 impl ResponseBody {
-    pub(super) fn new(inner: Incoming, connection: Connection, upstream: Rc<Upstream>) -> Self {
-        Self::leased(Inner::Http1(inner), Held::Connection(connection), upstream)
+    pub(super) fn direct(download: Download, upstream: Rc<Upstream>) -> Self {
+        Self::of(Inner::Direct(download), upstream)
     }
 
-    pub(super) fn multiplexed(inner: RecvStream, ride: Ride, upstream: Rc<Upstream>) -> Self {
-        Self::leased(Inner::Http2(inner), Held::Ride(ride), upstream)
+    pub(super) fn relayed(relayed: Relayed, upstream: Rc<Upstream>) -> Self {
+        Self::of(Inner::Relayed(relayed), upstream)
     }
 
-    fn leased(inner: Inner, held: Held, upstream: Rc<Upstream>) -> Self {
-        let mut body = Self { inner, silence: None, lease: Some(Lease { held, upstream }) };
+    pub(super) fn multiplexed(stream: RecvStream, ride: Ride, upstream: Rc<Upstream>) -> Self {
+        Self::of(Inner::Http2(stream, Some(ride)), upstream)
+    }
+
+    fn of(inner: Inner, upstream: Rc<Upstream>) -> Self {
+        let mut body = Self { inner, silence: None, upstream };
         if body.inner.is_end_stream() {
             body.release();
         }
         body
     }
 
+    /// The answer has ended well: what it came by is for others.
     fn release(&mut self) {
-        match self.lease.take() {
-            Some(Lease { held: Held::Connection(connection), upstream }) => {
-                upstream.give_back(connection);
+        match &mut self.inner {
+            Inner::Direct(_) => {
+                if let Inner::Direct(download) = std::mem::replace(&mut self.inner, Inner::Over)
+                    && let Some(connection) = download.into_reusable()
+                {
+                    self.upstream.give_back(connection);
+                }
             }
-            Some(Lease { held: Held::Ride(_), .. }) | None => (),
-        }
-    }
-
-    fn heard(&self) {
-        if let Some(Lease { held: Held::Ride(ride), .. }) = &self.lease {
-            ride.heard();
+            Inner::Http2(_, ride) => *ride = None,
+            Inner::Relayed(_) | Inner::Over | Inner::Cut => (),
         }
     }
 
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(lease) = &self.lease else { return Poll::Pending };
-        let idle = lease.upstream.settings.idle_timeout;
+        let idle = self.upstream.settings.idle_timeout;
         Pin::new(self.silence.get_or_insert_with(|| tick::sleep(idle))).poll(cx)
     }
 }
@@ -105,7 +105,6 @@ impl Body for ResponseBody {
             Poll::Pending => self.poll_silence(cx).map(|()| Some(Err(ResponseCut::Silent))),
             Poll::Ready(Some(Ok(frame))) => {
                 self.silence = None;
-                self.heard();
                 if frame.is_trailers() {
                     self.release();
                 }
@@ -115,10 +114,13 @@ impl Body for ResponseBody {
                 self.release();
                 Poll::Ready(None)
             }
-            Poll::Ready(Some(Err(Broken))) => {
-                self.lease = None;
-                Poll::Ready(Some(Err(ResponseCut::Upstream)))
+            // What came before the cut goes out first: an error ends the client's connection at once.
+            Poll::Ready(Some(Err(Broken))) if !matches!(self.inner, Inner::Cut) => {
+                self.inner = Inner::Cut;
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
+            Poll::Ready(Some(Err(Broken))) => Poll::Ready(Some(Err(ResponseCut::Upstream))),
         }
     }
 
@@ -127,31 +129,41 @@ impl Body for ResponseBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.inner {
-            Inner::Http1(body) => body.size_hint(),
-            Inner::Http2(stream) if stream.is_end_stream() => SizeHint::with_exact(0),
-            Inner::Http2(_) => SizeHint::default(),
-        }
+        let left = match &self.inner {
+            Inner::Direct(download) => download.left(),
+            Inner::Relayed(relayed) => relayed.left(),
+            Inner::Http2(stream, _) => stream.is_end_stream().then_some(0),
+            Inner::Over => Some(0),
+            Inner::Cut => None,
+        };
+        left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
-
-/// The backend cut it.
-struct Broken;
 
 impl Inner {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self {
-            Self::Http1(body) => {
-                Pin::new(body).poll_frame(cx).map(|frame| Some(frame?.map_err(|_| Broken)))
+            Self::Direct(download) => download.poll(cx),
+            Self::Relayed(relayed) => relayed.poll(cx),
+            Self::Http2(stream, ride) => {
+                let polled = poll_stream(stream, cx);
+                if let (Some(ride), Poll::Ready(Some(Ok(_)))) = (ride, &polled) {
+                    ride.heard();
+                }
+                polled
             }
-            Self::Http2(stream) => poll_stream(stream, cx),
+            Self::Over => Poll::Ready(None),
+            Self::Cut => Poll::Ready(Some(Err(Broken))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Http1(body) => body.is_end_stream(),
-            Self::Http2(stream) => stream.is_end_stream(),
+            Self::Direct(download) => download.is_over(),
+            Self::Relayed(relayed) => relayed.is_over(),
+            Self::Http2(stream, _) => stream.is_end_stream(),
+            Self::Over => true,
+            Self::Cut => false,
         }
     }
 }

@@ -4,14 +4,13 @@
 use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, response::Parts};
-use http_body::Body as _;
+use http::{Request, Response, response::Parts};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    Connection, OpenGuard, RequestBody, ResponseBody, Upstream, UpstreamError, failure, framing,
+    OpenGuard, RequestBody, ResponseBody, Upstream, UpstreamError,
+    http1::{self, Connection},
 };
-use crate::tick;
 
 /// Any stream of bytes in both directions.
 pub trait Duplex: AsyncRead + AsyncWrite + Unpin {}
@@ -46,27 +45,7 @@ impl Upstream {
         first_byte: Duration,
     ) -> Result<Answered, UpstreamError> {
         let open = OpenGuard::new(&self.open);
-        let (sender, task, meter) = self.connect().await?;
-        meter.may_switch();
-        let mut connection = Connection { sender, task, meter, pooled: false, _open: open };
-        let answer = connection.sender.try_send_request(request);
-        let response = match tick::timeout(first_byte, answer).await {
-            None => return Err(UpstreamError::TimedOut),
-            Some(Err(_)) if connection.meter.is_spent() => return Err(UpstreamError::BadResponse),
-            Some(Err(error)) => return Err(failure(&error.into_error(), None)),
-            Some(Ok(response)) => response,
-        };
-        connection.meter.head_came();
-        let (mut head, body) = response.into_parts();
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            // The connection's task ends with the head; it only has to run once more.
-            return match tick::timeout(first_byte, &mut connection.task).await {
-                Some(Ok(Some(switched))) => Ok(Answered::Switched(Box::new(head), switched)),
-                Some(Ok(None) | Err(_)) | None => Err(UpstreamError::Closed),
-            };
-        }
-        framing::settle(&mut head, false, body.size_hint().exact())?;
-        let body = ResponseBody::new(body, connection, Rc::clone(self));
-        Ok(Answered::Plain(Box::new(Response::from_parts(head, body))))
+        let connection = Connection::new(self.connect().await?, open);
+        http1::switch(self, connection, request, first_byte).await
     }
 }

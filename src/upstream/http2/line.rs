@@ -15,16 +15,11 @@ use h2::{
     client::{self, SendRequest},
 };
 use http::uri::Scheme;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::oneshot,
-    task::AbortHandle,
-};
+use tokio::{sync::oneshot, task::AbortHandle};
 
-use super::super::{
-    UpstreamError,
-    connect::{HEAD_BYTES, Handshake},
-    meter::{Meter, Metered},
+use super::{
+    super::{UpstreamError, http1::HEAD_BYTES, stream},
+    paced::Paced,
 };
 use crate::{config::Server, tick};
 
@@ -91,50 +86,40 @@ pub(super) struct Greeted {
 
 /// Says hello and waits until the peer has answered a PING: then its settings are known, and it certainly
 /// speaks HTTP/2, before it gets a request.
-pub(super) struct Greeting;
-
-impl Handshake for Greeting {
-    type Opened = Greeted;
-
-    async fn shake(
-        self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-    ) -> Result<Greeted, UpstreamError> {
-        let stream = Metered::new(stream, Meter::shared());
-        let (sender, mut connection) = client::Builder::new()
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(HEAD_BYTES as u32)
-            .max_send_buffer_size(SEND_BUFFER)
-            .enable_push(false)
-            .handshake::<_, Bytes>(stream)
-            .await
-            .map_err(no_http2)?;
-        let pulse = Rc::new(Pulse {
-            streams: Cell::new(0),
-            last: Cell::new(tick::now()),
-            ended: Cell::new(false),
+pub(super) async fn greet(stream: stream::Stream) -> Result<Greeted, UpstreamError> {
+    let (sender, mut connection) = client::Builder::new()
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(HEAD_BYTES as u32)
+        .max_send_buffer_size(SEND_BUFFER)
+        .enable_push(false)
+        .handshake::<_, Bytes>(Paced::new(stream))
+        .await
+        .map_err(no_http2)?;
+    let pulse = Rc::new(Pulse {
+        streams: Cell::new(0),
+        last: Cell::new(tick::now()),
+        ended: Cell::new(false),
+    });
+    let pings = connection.ping_pong();
+    let (greeted, is_greeted) = oneshot::channel();
+    let heart = Rc::clone(&pulse);
+    let task = tokio::task::spawn_local(async move {
+        let beating = heart.clone();
+        let mut beat = std::pin::pin!(beat(pings, greeted, &beating));
+        let mut connection = std::pin::pin!(connection);
+        let ended = std::future::poll_fn(|cx| {
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(ended.err());
+            }
+            beat.as_mut().poll(cx).map(|()| None)
         });
-        let pings = connection.ping_pong();
-        let (greeted, is_greeted) = oneshot::channel();
-        let heart = Rc::clone(&pulse);
-        let task = tokio::task::spawn_local(async move {
-            let beating = heart.clone();
-            let mut beat = std::pin::pin!(beat(pings, greeted, &beating));
-            let mut connection = std::pin::pin!(connection);
-            let ended = std::future::poll_fn(|cx| {
-                if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-                    return Poll::Ready(ended.err());
-                }
-                beat.as_mut().poll(cx).map(|()| None)
-            });
-            drop(ended.await);
-            heart.ended.set(true);
-        });
-        let running = Running(task.abort_handle());
-        is_greeted.await.map_err(|_| no_http2("the connection ended"))?;
-        Ok(Greeted { sender, running, pulse })
-    }
+        drop(ended.await);
+        heart.ended.set(true);
+    });
+    let running = Running(task.abort_handle());
+    is_greeted.await.map_err(|_| no_http2("the connection ended"))?;
+    Ok(Greeted { sender, running, pulse })
 }
 
 fn no_http2(why: impl std::fmt::Display) -> UpstreamError {

@@ -6,6 +6,7 @@
 
 mod exchange;
 mod line;
+mod paced;
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,7 +23,8 @@ use self::{
     line::Line,
 };
 use super::{
-    BodyFault, OpenGuard, RequestBody, ResponseBody, Upstream, UpstreamError, connect, framing,
+    BodyFault, OpenGuard, RequestBody, ResponseBody, Upstream, UpstreamError, connect,
+    framing::{self, Content},
     request_body::{self, GivenUp},
 };
 use crate::tick;
@@ -101,8 +103,11 @@ pub(super) async fn send(
             Ok(Ok((answer, ride))) => {
                 upload.is_taken();
                 let (mut head, body) = answer.into_parts();
-                let length = framing::length_of_stream(&head, body.is_end_stream());
-                framing::settle(&mut head, to_head, length)?;
+                let content = framing::settle(&mut head, to_head)?;
+                // A length that is not kept later is noticed where frames are read (RFC 9113 8.1.1).
+                if body.is_end_stream() && matches!(content, Content::Length(1..)) {
+                    return Err(UpstreamError::BadResponse);
+                }
                 let ride = ride.under(permit);
                 let body = ResponseBody::multiplexed(body, ride, Rc::clone(upstream));
                 return Ok(Response::from_parts(head, body));
@@ -189,7 +194,8 @@ async fn dial(
     let spot = &lines.servers[server];
     let dialing = Dialing::begin(spot, &lines.changed);
     let to = &upstream.settings.servers[server];
-    let opened = connect::connect(to, limit, line::Greeting).await;
+    let opened = async { line::greet(connect::open(to).await?).await };
+    let opened = tick::timeout(limit, opened).await.unwrap_or(Err(UpstreamError::ConnectTimedOut));
     spot.down.set(opened.is_err().then(tick::now));
     let line = Line::new(opened?, server, to);
     lines.lines.borrow_mut().push(Rc::clone(&line));

@@ -1,0 +1,161 @@
+//! Heads of HTTP/1.1: the request's as it goes out, the answer's as it comes in.
+
+use std::{
+    mem::MaybeUninit,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf as _, BytesMut};
+use http::{
+    HeaderName, HeaderValue, Response, StatusCode, Version, header::CONNECTION, request,
+    response::Parts,
+};
+use httparse::{ParserConfig, Status};
+
+use super::{super::UpstreamError, connection::Connection};
+
+/// Largest head of an answer, bytes: twice what we accept from clients.
+pub(in crate::upstream) const HEAD_BYTES: usize = 64 * 1024;
+
+/// Most bytes before an answer's head is complete, interim answers included.
+const BEFORE_HEAD_MAX: usize = 4 * HEAD_BYTES;
+
+/// Most fields of an answer.
+const FIELDS_MAX: usize = 100;
+
+/// Room for a request line and the fields that we set, bytes.
+const USUAL: usize = 1024;
+
+/// The request's head as it goes out. It says only what was judged: target and fields are canonical.
+pub(super) fn written(head: &request::Parts) -> Vec<u8> {
+    let mut text = Vec::with_capacity(USUAL);
+    text.extend_from_slice(head.method.as_str().as_bytes());
+    text.push(b' ');
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    text.extend_from_slice(target.as_bytes());
+    text.extend_from_slice(b" HTTP/1.1\r\n");
+    for (name, value) in &head.headers {
+        text.extend_from_slice(name.as_str().as_bytes());
+        text.extend_from_slice(b": ");
+        text.extend_from_slice(value.as_bytes());
+        text.extend_from_slice(b"\r\n");
+    }
+    text.extend_from_slice(b"\r\n");
+    text
+}
+
+/// The head of an answer.
+pub(super) struct Answer {
+    pub(super) head: Parts,
+    /// Whether the connection may carry another request after it.
+    pub(super) keeps: bool,
+}
+
+/// An answer that is waited for.
+pub(super) struct Awaited {
+    /// Bytes that may still come before its head is complete: interim answers have no other end.
+    left: usize,
+    /// So much of what is there is known to hold no complete head.
+    seen: usize,
+    /// The request asks to switch protocols.
+    may_switch: bool,
+}
+
+impl Awaited {
+    pub(super) fn new(may_switch: bool) -> Self {
+        Self { left: BEFORE_HEAD_MAX, seen: 0, may_switch }
+    }
+
+    /// Reads until the head is complete.
+    pub(super) fn poll(
+        &mut self,
+        connection: &mut Connection,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Answer, UpstreamError>> {
+        loop {
+            if let Some(answer) = self.read(&mut connection.input)? {
+                return Poll::Ready(Ok(answer));
+            }
+            if connection.input.len() >= HEAD_BYTES || self.left == 0 {
+                return Poll::Ready(Err(UpstreamError::BadResponse));
+            }
+            match ready!(connection.poll_fill(cx)) {
+                Ok(0) | Err(_) => return Poll::Ready(Err(UpstreamError::Closed)),
+                Ok(read) => self.left = self.left.saturating_sub(read),
+            }
+        }
+    }
+
+    /// The head, once it is there. Interim answers are left out: we have asked for none.
+    fn read(&mut self, input: &mut BytesMut) -> Result<Option<Answer>, UpstreamError> {
+        loop {
+            // Whoever sends a byte at a time does not have all of them read again for each.
+            if input.is_empty() || (self.seen > 0 && !input[self.seen..].contains(&b'\n')) {
+                self.seen = input.len();
+                return Ok(None);
+            }
+            let empty = input.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            input.advance(empty);
+            let Some(answer) = parse(input)? else {
+                self.seen = input.len();
+                return Ok(None);
+            };
+            self.seen = 0;
+            match answer.head.status {
+                StatusCode::SWITCHING_PROTOCOLS if !self.may_switch => {
+                    return Err(UpstreamError::BadResponse);
+                }
+                StatusCode::SWITCHING_PROTOCOLS => return Ok(Some(answer)),
+                status if status.is_informational() => (),
+                _ => return Ok(Some(answer)),
+            }
+        }
+    }
+}
+
+/// Takes one head from what was read; `None` while it is incomplete.
+fn parse(input: &mut BytesMut) -> Result<Option<Answer>, UpstreamError> {
+    let mut room = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+    let mut parsed = httparse::Response::new(&mut []);
+    let config = ParserConfig::default();
+    let whole = config.parse_response_with_uninit_headers(&mut parsed, input, &mut room);
+    let Status::Complete(length) = whole.map_err(|_| UpstreamError::BadResponse)? else {
+        return Ok(None);
+    };
+    if length > HEAD_BYTES {
+        return Err(UpstreamError::BadResponse);
+    }
+    let (mut head, ()) = Response::new(()).into_parts();
+    head.status = StatusCode::from_u16(parsed.code.unwrap_or_default())
+        .map_err(|_| UpstreamError::BadResponse)?;
+    head.version = if parsed.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
+    // Where the fields lie: their bytes are shared, not copied, and that takes the buffer itself.
+    let start = input.as_ptr().addr();
+    let place = |part: &[u8]| (part.as_ptr().addr() - start, part.len());
+    let mut places = [((0, 0), (0, 0)); FIELDS_MAX];
+    let fields = parsed.headers.len();
+    for (place_of, field) in places.iter_mut().zip(parsed.headers.iter()) {
+        *place_of = (place(field.name.as_bytes()), place(field.value));
+    }
+    let text = input.split_to(length).freeze();
+    let (mut keeps, mut closes) = (head.version == Version::HTTP_11, false);
+    head.headers.reserve(fields);
+    for ((name, length), (value, value_length)) in &places[..fields] {
+        let name = HeaderName::from_bytes(&text[*name..name + length])
+            .map_err(|_| UpstreamError::BadResponse)?;
+        let value = HeaderValue::from_maybe_shared(text.slice(*value..value + value_length))
+            .map_err(|_| UpstreamError::BadResponse)?;
+        if name == CONNECTION {
+            closes |= has_option(&value, b"close");
+            keeps |= has_option(&value, b"keep-alive");
+        }
+        head.headers.append(name, value);
+    }
+    Ok(Some(Answer { head, keeps: keeps && !closes }))
+}
+
+/// Whether `Connection` has this option (RFC 9110 7.6.1).
+fn has_option(value: &HeaderValue, option: &[u8]) -> bool {
+    let mut options = value.as_bytes().split(|byte| *byte == b',');
+    options.any(|said| said.trim_ascii().eq_ignore_ascii_case(option))
+}

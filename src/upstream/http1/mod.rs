@@ -1,0 +1,133 @@
+//! Requests to a backend over HTTP/1.1: a connection carries one at a time, and is used again only after
+//! a clean end of both the request and its answer.
+//!
+//! Nothing of it runs by itself: whoever waits for the answer, and then reads its body, drives the
+//! connection, so an answer needs no task, no channel and no second waking. Only where an answer comes
+//! before its request has gone out, a task goes on with both (`relay`).
+
+mod chunked;
+mod connection;
+mod download;
+mod head;
+mod relay;
+mod upload;
+
+use std::{
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{Method, Request, Response, StatusCode};
+
+pub(super) use self::{
+    connection::Connection,
+    download::{Broken, Download},
+    head::HEAD_BYTES,
+    relay::Relayed,
+};
+use self::{
+    head::{Answer, Awaited},
+    upload::{Stuck, Upload},
+};
+use super::{
+    Answered, BodyFault, RequestBody, ResponseBody, Switched, Upstream, UpstreamError, framing,
+    request_body::{self, GivenUp},
+};
+use crate::tick;
+
+/// Why there is no answer.
+enum Failed {
+    /// The connection has not taken a byte of the request.
+    Unsent,
+    For(UpstreamError),
+}
+
+/// Sends `request` and waits for the head of its answer, as [`Upstream::send`] says.
+pub(super) async fn send(
+    upstream: &Rc<Upstream>,
+    request: Request<RequestBody>,
+    first_byte: Duration,
+) -> Result<Response<ResponseBody>, UpstreamError> {
+    let (head, body) = request.into_parts();
+    let to_head = head.method == Method::HEAD;
+    let progress = body.progress();
+    let mut upload = Upload::new(&head, body);
+    drop(head);
+    loop {
+        let (mut connection, reused) = upstream.checkout().await?;
+        let mut awaited = Awaited::new(false);
+        let answer =
+            std::future::poll_fn(|cx| poll(&mut connection, &mut upload, &mut awaited, cx));
+        let pressed = || upstream.is_pressed();
+        match request_body::within(first_byte, progress.as_deref(), pressed, answer).await {
+            Err(GivenUp::Backend) => return Err(UpstreamError::TimedOut),
+            Err(GivenUp::Client) => return Err(UpstreamError::Body(BodyFault::TooSlow)),
+            // An idle connection that the backend had closed meanwhile.
+            Ok(Err(Failed::Unsent)) if reused => (),
+            Ok(Err(Failed::Unsent)) => return Err(UpstreamError::Closed),
+            Ok(Err(Failed::For(error))) => return Err(error),
+            Ok(Ok(Answer { mut head, keeps })) => {
+                let content = framing::settle(&mut head, to_head)?;
+                let download = Download::new(connection, content, keeps);
+                let upstream = Rc::clone(upstream);
+                let body = match progress.filter(|_| !upload.is_done()) {
+                    None => ResponseBody::direct(download, upstream),
+                    Some(progress) => {
+                        let both = (upload, progress);
+                        ResponseBody::relayed(
+                            Relayed::start(Rc::clone(&upstream), download, both),
+                            upstream,
+                        )
+                    }
+                };
+                return Ok(Response::from_parts(head, body));
+            }
+        }
+    }
+}
+
+/// Sends `request`, which asks to switch protocols, as [`Upstream::switch`] says.
+pub(super) async fn switch(
+    upstream: &Rc<Upstream>,
+    mut connection: Box<Connection>,
+    request: Request<RequestBody>,
+    first_byte: Duration,
+) -> Result<Answered, UpstreamError> {
+    let (head, body) = request.into_parts();
+    let mut upload = Upload::new(&head, body);
+    let mut awaited = Awaited::new(true);
+    let answer = std::future::poll_fn(|cx| poll(&mut connection, &mut upload, &mut awaited, cx));
+    let Answer { mut head, .. } = match tick::timeout(first_byte, answer).await {
+        None => return Err(UpstreamError::TimedOut),
+        Some(Err(Failed::Unsent)) => return Err(UpstreamError::Closed),
+        Some(Err(Failed::For(error))) => return Err(error),
+        Some(Ok(answer)) => answer,
+    };
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        let (stream, ahead) = connection.into_parts();
+        let switched = Switched { stream: Box::new(stream), ahead: ahead.freeze() };
+        return Ok(Answered::Switched(Box::new(head), switched));
+    }
+    let content = framing::settle(&mut head, false)?;
+    let body = ResponseBody::direct(Download::new(connection, content, false), Rc::clone(upstream));
+    Ok(Answered::Plain(Box::new(Response::from_parts(head, body))))
+}
+
+/// Sends what there is to send, and reads the answer's head, which may come before all has been sent.
+fn poll(
+    connection: &mut Connection,
+    upload: &mut Upload,
+    awaited: &mut Awaited,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Answer, Failed>> {
+    if let Poll::Ready(Err(stuck)) = upload.poll(connection, cx) {
+        match stuck {
+            Stuck::Body(fault) => return Poll::Ready(Err(Failed::For(UpstreamError::Body(fault)))),
+            Stuck::Stream if upload.is_untouched() => return Poll::Ready(Err(Failed::Unsent)),
+            // Whoever refuses a body early says so before it closes.
+            Stuck::Stream => (),
+        }
+    }
+    awaited.poll(connection, cx).map_err(Failed::For)
+}
