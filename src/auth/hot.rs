@@ -4,14 +4,9 @@
 //! Invariant: it shortens the way to an answer of the near cache and never lengthens that answer's
 //! life. What is here counts under the same marks and until the same instant.
 
-use std::{
-    cell::OnceCell,
-    hash::{BuildHasher as _, RandomState},
-    ops::Deref,
-    rc::Rc,
-    time::Instant,
-};
+use std::{cell::OnceCell, hash::BuildHasher as _, ops::Deref, rc::Rc, time::Instant};
 
+use foldhash::fast::RandomState;
 use http::{HeaderName, HeaderValue};
 
 use super::{
@@ -84,7 +79,7 @@ struct Entry {
 
 impl HotLevel {
     pub(super) fn new() -> Self {
-        Self { places: (0..PLACES).map(|_| None).collect(), hasher: RandomState::new() }
+        Self { places: (0..PLACES).map(|_| None).collect(), hasher: RandomState::default() }
     }
 
     fn place(&self, text: &str) -> usize {

@@ -20,6 +20,7 @@ use crate::{
         log::printable,
         metrics::Decision,
     },
+    tick,
     upstream::Progress,
 };
 
@@ -72,12 +73,13 @@ impl AccessRecord {
         method: &Method,
         fields: &HeaderMap,
     ) -> Box<Self> {
-        let at = SystemTime::now();
+        let started = Instant::now();
+        let at = tick::wall(started);
         Box::new(Self {
             gate: Rc::clone(gate),
             state: Rc::clone(state),
             peer: Rc::clone(peer),
-            started: Instant::now(),
+            started,
             method: method.clone(),
             target: String::new(),
             request_id: gate.ids.next(unix_ms(at)),

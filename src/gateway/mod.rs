@@ -246,7 +246,7 @@ impl<'a> Way<'a> {
         let fit = Fit { personal: identity.is_some(), trailers, due, http2 };
         if let Some(protocol) = protocol {
             let room = self.gate.place_of_tunnel().ok_or(UpstreamError::Busy)?;
-            let switch = Switch::ask(protocol, request.upgrade.as_deref(), outbound.headers_mut())?;
+            let switch = Switch::ask(protocol, request.upgrade.as_deref(), &mut outbound.fields)?;
             let times = (first_byte, config.limits.tunnel_idle);
             let (method, place) = (record.method().clone(), (&request.authority, &request.path));
             let caller = identity.as_ref();

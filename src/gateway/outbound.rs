@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Uri,
     header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING},
     uri::{Authority, PathAndQuery, Scheme},
 };
@@ -19,7 +19,7 @@ use crate::{
     policy::Permit,
     principal::Principal,
     request::{BadRequest, Framing, authority, path::CanonicalPath, query::Query},
-    upstream::RequestBody,
+    upstream::{Outgoing, RequestBody},
 };
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -53,42 +53,36 @@ impl Outbound<'_> {
         (peer, route): (&Peer, &Route),
         request_id: &HeaderValue,
         body: RequestBody,
-    ) -> Result<Request<RequestBody>, Refusal> {
+    ) -> Result<Outgoing, Refusal> {
         let asked = peer.asked(self.authority.as_str());
         let mut fields = self.fields;
-        fields.reserve(SET_BY_US + config.identity.len());
-        route.rebuild(&mut fields, peer, &asked);
-        set_identity(&mut fields, &config.identity, permit.principal(), self.caller)?;
-        fields.insert(X_REQUEST_ID, request_id.clone());
+        Route::forget(&mut fields);
+        let mut ours = Vec::with_capacity(SET_BY_US + config.identity.len());
+        ours.extend(route.told(peer, &asked));
+        set_identity(&mut ours, &config.identity, permit.principal(), self.caller)?;
+        ours.push((X_REQUEST_ID, request_id.clone()));
         match self.framing {
-            Framing::None => None,
-            Framing::Length(length) => fields.insert(CONTENT_LENGTH, HeaderValue::from(length)),
-            // hyper drops a streamed body on GET unless the head says how it is delimited.
+            Framing::Length(length) => ours.push((CONTENT_LENGTH, HeaderValue::from(length))),
             Framing::Streamed if backend.settings.http == Http::One => {
-                fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))
+                ours.push((TRANSFER_ENCODING, HeaderValue::from_static("chunked")));
             }
-            Framing::Streamed => None,
-        };
+            Framing::Streamed | Framing::None => (),
+        }
         let host = match backend.settings.host {
             HostField::Client => asked.authority.clone(),
             HostField::Backend => backend.host.clone(),
         };
         let mut target = target(self.path, self.query, self.came, config, backend)?;
         match backend.settings.http {
-            Http::One => drop(fields.insert(HOST, host)),
+            Http::One => ours.push((HOST, host)),
             Http::Two => {
                 target = absolute(target, &host)?;
                 if self.accepts_trailers {
-                    fields.insert(TE, HeaderValue::from_static("trailers"));
+                    ours.push((TE, HeaderValue::from_static("trailers")));
                 }
             }
         }
-
-        let mut request = Request::new(body);
-        *request.method_mut() = self.method;
-        *request.uri_mut() = target;
-        *request.headers_mut() = fields;
-        Ok(request)
+        Ok(Outgoing { method: self.method, target, fields, ours, body })
     }
 }
 
@@ -143,7 +137,7 @@ fn is_target(text: &str, path: &str, query: Option<&str>) -> bool {
 ///
 /// `caller` is whoever the credential proved; the permit says whether the request goes on as that one.
 fn set_identity(
-    fields: &mut HeaderMap,
+    ours: &mut Vec<(HeaderName, HeaderValue)>,
     identity: &[IdentityField],
     principal: Option<&Principal>,
     caller: Option<&Caller>,
@@ -157,9 +151,7 @@ fn set_identity(
             made.as_deref()
         }
     };
-    for (name, value) in values.ok_or(Refusal::IdentityTooLarge)? {
-        fields.insert(name, value.clone());
-    }
+    ours.extend_from_slice(values.ok_or(Refusal::IdentityTooLarge)?);
     Ok(())
 }
 
@@ -288,7 +280,7 @@ mod tests {
         eve.roles = (0..1000).map(|n| format!("role{n}")).collect();
         let name = http::HeaderName::from_static("x-auth-roles");
         let identity = [IdentityField { name, value: vec![Piece::Roles] }];
-        let refused = set_identity(&mut HeaderMap::new(), &identity, Some(&eve), None);
+        let refused = set_identity(&mut Vec::new(), &identity, Some(&eve), None);
         assert!(matches!(refused, Err(Refusal::IdentityTooLarge)));
     }
 }

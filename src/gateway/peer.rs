@@ -245,22 +245,24 @@ impl Route {
         format!("{proto}://{host}")
     }
 
-    /// Removes every forwarding field and sets ours.
-    pub(super) fn rebuild(&self, fields: &mut HeaderMap, peer: &Peer, asked: &Asked) {
-        let old: Vec<HeaderName> = fields
-            .keys()
-            .filter(|name| !is_ordinary(name) && is_forwarding(name))
-            .cloned()
-            .collect();
-        for name in old {
+    /// Removes every field that tells where a request came from: what we say of it comes in their place.
+    pub(super) fn forget(fields: &mut HeaderMap) {
+        let told = fields.keys().filter(|name| !is_ordinary(name) && is_forwarding(name));
+        for name in told.cloned().collect::<Vec<_>>() {
             fields.remove(name);
         }
+    }
+
+    /// The forwarding fields as we say them.
+    pub(super) fn told(&self, peer: &Peer, asked: &Asked) -> [(HeaderName, HeaderValue); 4] {
         let scheme = HeaderValue::from_static(peer.scheme());
         let host = || asked.authority.clone();
-        fields.insert(X_FORWARDED_FOR, self.forwarded_for(peer));
-        fields.insert(X_FORWARDED_PROTO, self.proto.clone().unwrap_or(scheme));
-        fields.insert(X_FORWARDED_HOST, self.host.clone().unwrap_or_else(host));
-        fields.insert(FORWARDED, self.forwarded(asked));
+        [
+            (X_FORWARDED_FOR, self.forwarded_for(peer)),
+            (X_FORWARDED_PROTO, self.proto.clone().unwrap_or(scheme)),
+            (X_FORWARDED_HOST, self.host.clone().unwrap_or_else(host)),
+            (FORWARDED, self.forwarded(asked)),
+        ]
     }
 
     fn forwarded_for(&self, peer: &Peer) -> HeaderValue {
@@ -343,7 +345,8 @@ mod tests {
         ]);
         let route = Route::read(&fields, &peer, &[network("10.0.0.0", 8)]);
         assert_eq!(route.client(&[]), None);
-        route.rebuild(&mut fields, &peer, &peer.asked("shop.example"));
+        Route::forget(&mut fields);
+        fields.extend(route.told(&peer, &peer.asked("shop.example")));
         let mut lines: Vec<String> = fields
             .iter()
             .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
@@ -372,7 +375,8 @@ mod tests {
         ]);
         let route = Route::read(&fields, &peer, &trust);
         assert_eq!(route.client(&trust), Some("203.0.113.7".parse().unwrap()));
-        route.rebuild(&mut fields, &peer, &peer.asked("shop.example"));
+        Route::forget(&mut fields);
+        fields.extend(route.told(&peer, &peer.asked("shop.example")));
         assert_eq!(fields["x-forwarded-for"], "198.51.100.1, 203.0.113.7, 10.0.0.8, 10.0.0.9");
         assert_eq!(fields["x-forwarded-proto"], "https");
         assert_eq!(

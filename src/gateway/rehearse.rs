@@ -55,7 +55,7 @@ pub(crate) fn outbound(
     let way = (&peer, &route);
     let mut built = outbound.build(permit, config, &backend, way, &id, RequestBody::Empty)?;
     if let Some(protocol) = protocol {
-        Switch::ask(protocol, request.upgrade.as_deref(), built.headers_mut())?;
+        Switch::ask(protocol, request.upgrade.as_deref(), &mut built.fields)?;
     }
-    Ok(built.into_parts().0)
+    Ok(built.into_request().into_parts().0)
 }

@@ -7,7 +7,7 @@
 use std::{rc::Rc, time::Duration};
 
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
+    HeaderMap, HeaderValue, Method, Response, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE},
     request, response,
 };
@@ -27,7 +27,7 @@ use crate::{
         Canonical,
         upgrade::{Offer, UpgradeError, WEBSOCKET},
     },
-    upstream::{Answered, RequestBody, Upstream, UpstreamError},
+    upstream::{Answered, Outgoing, Upstream, UpstreamError},
 };
 
 /// Takes an extended CONNECT for the GET that it stands for (RFC 8441 5). `None`: it is none, and a CONNECT
@@ -138,7 +138,7 @@ impl Switch {
 /// success as the switch (RFC 8441 5), and would speak WebSocket to nobody.
 pub(super) async fn forward(
     switch: Switch,
-    outbound: Request<RequestBody>,
+    outbound: Outgoing,
     upstream: &Rc<Upstream>,
     (first_byte, idle): (Duration, Duration),
     fit: Fit,

@@ -8,6 +8,7 @@ mod connect;
 mod framing;
 mod http1;
 mod http2;
+mod outgoing;
 mod request_body;
 mod response_body;
 mod stream;
@@ -19,9 +20,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Request, Response};
+use http::Response;
 use tokio::sync::Notify;
 
+pub use outgoing::Outgoing;
 pub use request_body::{BodyFault, Progress, RequestBody};
 pub use response_body::{ResponseBody, ResponseCut};
 pub use switch::{Answered, Duplex, Switched};
@@ -149,11 +151,11 @@ impl Upstream {
     /// [`UpstreamError`]; dropping the future closes the connection that it used.
     pub async fn send(
         self: &Rc<Self>,
-        request: Request<RequestBody>,
+        request: Outgoing,
         first_byte: Duration,
     ) -> Result<Response<ResponseBody>, UpstreamError> {
         if self.settings.http == config::Http::Two {
-            return Box::pin(http2::send(self, request, first_byte)).await;
+            return Box::pin(http2::send(self, request.into_request(), first_byte)).await;
         }
         http1::send(self, request, first_byte).await
     }

@@ -4,11 +4,11 @@
 use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response, response::Parts};
+use http::{Response, response::Parts};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    OpenGuard, RequestBody, ResponseBody, Upstream, UpstreamError,
+    OpenGuard, Outgoing, ResponseBody, Upstream, UpstreamError,
     http1::{self, Connection},
 };
 
@@ -41,7 +41,7 @@ impl Upstream {
     /// [`UpstreamError`]; dropping the future closes the connection that it used.
     pub async fn switch(
         self: &Rc<Self>,
-        request: Request<RequestBody>,
+        request: Outgoing,
         first_byte: Duration,
     ) -> Result<Answered, UpstreamError> {
         let open = OpenGuard::new(&self.open);

@@ -99,10 +99,13 @@ fn holds(pair: Pair<'_>, folded: &[String]) -> bool {
 }
 
 fn semicolon_makes(pair: Pair<'_>, folded: &[String]) -> bool {
+    if !pair.raw().as_bytes().contains(&b';') {
+        return false; // nearly every pair
+    }
     let mut parts = pair.raw().split(';');
     let first = parts.next().unwrap_or_default();
     // Before the first `;` stands the pair's own name, unless its `=` comes only later.
-    let cut_short = !first.contains('=') && pair.raw().contains(';') && is_one_of(first, folded);
+    let cut_short = !first.contains('=') && is_one_of(first, folded);
     cut_short
         || parts.any(|part| is_one_of(part.split_once('=').map_or(part, |(name, _)| name), folded))
 }

@@ -3,7 +3,9 @@
 //! Walking goes from the most specific rule to the widest, without allocating and without reading a
 //! segment twice in the same case. Which rule may win by its method is the caller's business.
 
-use std::{cmp::Ordering, collections::HashMap, ops::ControlFlow};
+use std::{cmp::Ordering, ops::ControlFlow};
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::super::{
     Rule,

@@ -7,12 +7,14 @@ use std::{
 
 use bytes::{Buf as _, BytesMut};
 use http::{
-    HeaderName, HeaderValue, Response, StatusCode, Version, header::CONNECTION, request,
-    response::Parts,
+    HeaderName, HeaderValue, Response, StatusCode, Version, header::CONNECTION, response::Parts,
 };
 use httparse::{ParserConfig, Status};
 
-use super::{super::UpstreamError, connection::Connection};
+use super::{
+    super::{Outgoing, UpstreamError},
+    connection::Connection,
+};
 
 /// Largest head of an answer, bytes: twice what we accept from clients.
 pub(in crate::upstream) const HEAD_BYTES: usize = 64 * 1024;
@@ -23,18 +25,21 @@ const BEFORE_HEAD_MAX: usize = 4 * HEAD_BYTES;
 /// Most fields of an answer.
 const FIELDS_MAX: usize = 100;
 
+/// Fields that an answer gets of us on its way: there is room for them from the start.
+const SET_BY_US: usize = 4;
+
 /// Room for a request line and the fields that we set, bytes.
 const USUAL: usize = 1024;
 
 /// The request's head as it goes out. It says only what was judged: target and fields are canonical.
-pub(super) fn written(head: &request::Parts) -> Vec<u8> {
+pub(super) fn written(request: &Outgoing) -> Vec<u8> {
     let mut text = Vec::with_capacity(USUAL);
-    text.extend_from_slice(head.method.as_str().as_bytes());
+    text.extend_from_slice(request.method.as_str().as_bytes());
     text.push(b' ');
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    let target = request.target.path_and_query().map_or("/", |target| target.as_str());
     text.extend_from_slice(target.as_bytes());
     text.extend_from_slice(b" HTTP/1.1\r\n");
-    for (name, value) in &head.headers {
+    for (name, value) in request.lines() {
         text.extend_from_slice(name.as_str().as_bytes());
         text.extend_from_slice(b": ");
         text.extend_from_slice(value.as_bytes());
@@ -129,22 +134,25 @@ fn parse(input: &mut BytesMut) -> Result<Option<Answer>, UpstreamError> {
     head.status = StatusCode::from_u16(parsed.code.unwrap_or_default())
         .map_err(|_| UpstreamError::BadResponse)?;
     head.version = if parsed.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
-    // Where the fields lie: their bytes are shared, not copied, and that takes the buffer itself.
+    // Where the fields lie: their bytes are shared, not copied, and that takes the buffer itself. Two bytes
+    // hold every place in it.
     let start = input.as_ptr().addr();
-    let place = |part: &[u8]| (part.as_ptr().addr() - start, part.len());
-    let mut places = [((0, 0), (0, 0)); FIELDS_MAX];
+    #[expect(clippy::cast_possible_truncation, reason = "inside a head of 64 KiB")]
+    let place = |part: &[u8]| [(part.as_ptr().addr() - start) as u16, part.len() as u16];
+    let mut places = [[[0; 2]; 2]; FIELDS_MAX];
     let fields = parsed.headers.len();
-    for (place_of, field) in places.iter_mut().zip(parsed.headers.iter()) {
-        *place_of = (place(field.name.as_bytes()), place(field.value));
+    for (places, field) in places.iter_mut().zip(parsed.headers.iter()) {
+        *places = [place(field.name.as_bytes()), place(field.value)];
     }
     let text = input.split_to(length).freeze();
+    let span =
+        |[start, length]: [u16; 2]| usize::from(start)..usize::from(start) + usize::from(length);
     let (mut keeps, mut closes) = (head.version == Version::HTTP_11, false);
-    head.headers.reserve(fields);
-    for ((name, length), (value, value_length)) in &places[..fields] {
-        let name = HeaderName::from_bytes(&text[*name..name + length])
-            .map_err(|_| UpstreamError::BadResponse)?;
-        let value = HeaderValue::from_maybe_shared(text.slice(*value..value + value_length))
-            .map_err(|_| UpstreamError::BadResponse)?;
+    head.headers.reserve(fields + SET_BY_US);
+    for [name, value] in &places[..fields] {
+        let name = HeaderName::from_bytes(&text[span(*name)]);
+        let value = HeaderValue::from_maybe_shared(text.slice(span(*value)));
+        let (Ok(name), Ok(value)) = (name, value) else { return Err(UpstreamError::BadResponse) };
         if name == CONNECTION {
             closes |= has_option(&value, b"close");
             keeps |= has_option(&value, b"keep-alive");

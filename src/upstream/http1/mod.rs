@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 
 pub(super) use self::{
     connection::Connection,
@@ -31,7 +31,7 @@ use self::{
     upload::{Stuck, Upload},
 };
 use super::{
-    Answered, BodyFault, RequestBody, ResponseBody, Switched, Upstream, UpstreamError, framing,
+    Answered, BodyFault, Outgoing, ResponseBody, Switched, Upstream, UpstreamError, framing,
     request_body::{self, GivenUp},
 };
 use crate::tick;
@@ -46,14 +46,12 @@ enum Failed {
 /// Sends `request` and waits for the head of its answer, as [`Upstream::send`] says.
 pub(super) async fn send(
     upstream: &Rc<Upstream>,
-    request: Request<RequestBody>,
+    request: Outgoing,
     first_byte: Duration,
 ) -> Result<Response<ResponseBody>, UpstreamError> {
-    let (head, body) = request.into_parts();
-    let to_head = head.method == Method::HEAD;
-    let progress = body.progress();
-    let mut upload = Upload::new(&head, body);
-    drop(head);
+    let to_head = request.method == Method::HEAD;
+    let progress = request.body.progress();
+    let mut upload = Upload::new(request);
     loop {
         let (mut connection, reused) = upstream.checkout().await?;
         let mut awaited = Awaited::new(false);
@@ -91,11 +89,10 @@ pub(super) async fn send(
 pub(super) async fn switch(
     upstream: &Rc<Upstream>,
     mut connection: Box<Connection>,
-    request: Request<RequestBody>,
+    request: Outgoing,
     first_byte: Duration,
 ) -> Result<Answered, UpstreamError> {
-    let (head, body) = request.into_parts();
-    let mut upload = Upload::new(&head, body);
+    let mut upload = Upload::new(request);
     let mut awaited = Awaited::new(true);
     let answer = std::future::poll_fn(|cx| poll(&mut connection, &mut upload, &mut awaited, cx));
     let Answer { mut head, .. } = match tick::timeout(first_byte, answer).await {

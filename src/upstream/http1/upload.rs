@@ -7,12 +7,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{header::TRANSFER_ENCODING, request::Parts};
 use http_body::Body as _;
 use tokio::io::AsyncWrite as _;
 
 use super::{connection::Connection, head};
-use crate::upstream::{BodyFault, RequestBody};
+use crate::upstream::{BodyFault, Outgoing, RequestBody};
 
 /// The end of a chunked body, and the same behind a chunk.
 const LAST_CHUNK: &str = "0\r\n\r\n";
@@ -48,13 +47,14 @@ pub(super) enum Stuck {
 }
 
 impl Upload {
-    pub(super) fn new(head: &Parts, body: RequestBody) -> Self {
-        let empty = matches!(body, RequestBody::Empty);
+    pub(super) fn new(request: Outgoing) -> Self {
+        let owed = request.body.size_hint().exact();
+        let empty = matches!(request.body, RequestBody::Empty);
         Self {
-            chunked: !empty && head.headers.contains_key(TRANSFER_ENCODING),
-            owed: body.size_hint().exact(),
-            body,
-            lead: head::written(head),
+            chunked: !empty && owed.is_none(),
+            owed,
+            lead: head::written(&request),
+            body: request.body,
             piece: Bytes::new(),
             trail: "",
             gone: 0,
