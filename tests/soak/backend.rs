@@ -2,7 +2,8 @@
 //! journal of what it was asked to do, and misbehaves when it is told to.
 
 use std::{
-    fs::OpenOptions,
+    collections::{HashSet, VecDeque},
+    fs::{File, OpenOptions},
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     sync::{
@@ -16,6 +17,12 @@ use std::{
 /// The first argument of the process that is the backend.
 pub(crate) const MODE: &str = "backend";
 
+/// Before a target in the journal: it was asked for a little earlier too.
+pub(crate) const AGAIN: &str = "again ";
+
+/// How many targets are remembered for that: what a client asks again it asks within some seconds.
+const MEMORY: usize = 2_000;
+
 /// What it does to every request, by the last letter of `/control/…`.
 const WELL: u8 = b'w';
 const RESET: u8 = b'r';
@@ -26,9 +33,36 @@ const SLOW: u8 = b's';
 /// Slow, and yet well within every limit.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// What it was asked: all that had an effect, and what came twice.
+struct Journal {
+    file: File,
+    recent: HashSet<String>,
+    /// The same in their order.
+    order: VecDeque<String>,
+}
+
+impl Journal {
+    /// Takes note of a request. Only targets of one request each have a hyphen.
+    fn note(&mut self, method: &str, target: &str) {
+        if method == "POST" {
+            writeln!(self.file, "{target}").unwrap();
+        } else if target.contains('-') {
+            if !self.recent.insert(target.to_owned()) {
+                writeln!(self.file, "{AGAIN}{target}").unwrap();
+                return;
+            }
+            self.order.push_back(target.to_owned());
+            if self.order.len() > MEMORY {
+                self.order.pop_front().map(|oldest| self.recent.remove(&oldest));
+            }
+        }
+    }
+}
+
 /// Serves until the process is killed. Every POST is in `journal` before it is answered.
 pub(crate) fn serve(port: u16, journal: &str) -> ! {
-    let journal = OpenOptions::new().create(true).append(true).open(journal).unwrap();
+    let file = OpenOptions::new().create(true).append(true).open(journal).unwrap();
+    let journal = Journal { file, recent: HashSet::new(), order: VecDeque::new() };
     let (journal, mode) = (Arc::new(Mutex::new(journal)), Arc::new(AtomicU8::new(WELL)));
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     loop {
@@ -38,7 +72,7 @@ pub(crate) fn serve(port: u16, journal: &str) -> ! {
     }
 }
 
-fn connection(stream: TcpStream, journal: &Mutex<std::fs::File>, mode: &AtomicU8) -> Option<()> {
+fn connection(stream: TcpStream, journal: &Mutex<Journal>, mode: &AtomicU8) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut reader = BufReader::new(stream);
     loop {
@@ -60,8 +94,8 @@ fn connection(stream: TcpStream, journal: &Mutex<std::fs::File>, mode: &AtomicU8
         let (method, target) = (words.next()?, words.next()?);
         if let Some(wanted) = target.strip_prefix("/control/") {
             mode.store(*wanted.as_bytes().first()?, SeqCst);
-        } else if method == "POST" {
-            writeln!(journal.lock().unwrap(), "{target}").unwrap();
+        } else {
+            journal.lock().unwrap().note(method, target);
         }
         let said = format!("{target} {subject}");
         let whole = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{said}", said.len());

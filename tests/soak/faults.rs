@@ -132,7 +132,8 @@ impl Fault {
             | Self::BackendResets
             | Self::BackendHalves
             | Self::BackendGarbage => Some((Excuse::Backend, BACKEND_HEALS)),
-            Self::GatewayKilled | Self::GatewayStopped => Some((Excuse::Gateway, GATEWAY_HEALS)),
+            Self::GatewayKilled => Some((Excuse::Killed, GATEWAY_HEALS)),
+            Self::GatewayStopped => Some((Excuse::Stopped, GATEWAY_HEALS)),
             Self::BackendSlow
             | Self::Reload
             | Self::FaultyReload
@@ -159,7 +160,7 @@ pub(crate) fn run(
     mends(fault, world, held);
     let mended = Instant::now();
     if let Some((excuse, heals)) = fault.excuse() {
-        if excuse == Excuse::Gateway {
+        if matches!(excuse, Excuse::Killed | Excuse::Stopped) {
             world.wait_for_gateway();
         }
         model.close(fault.name(), Instant::now() + heals);

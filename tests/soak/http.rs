@@ -1,4 +1,5 @@
-//! The smallest HTTP/1.1 client that can tell a whole answer from a cut one.
+//! The smallest HTTP/1.1 client that can tell a whole answer from a cut one, and a cut one from a request
+//! that crossed with the end of its connection.
 
 use std::{
     io::{self, BufRead as _, BufReader, Read, Write},
@@ -17,6 +18,8 @@ pub(crate) struct Answer {
     /// `details` of `Proxy-Status`: the gateway's own refusals have it.
     pub(crate) reason: Option<String>,
     pub(crate) body: Vec<u8>,
+    /// It was the last of its connection, and said so.
+    closes: bool,
 }
 
 /// Why there is none.
@@ -26,21 +29,75 @@ pub(crate) enum Lost {
     Refused,
     /// The connection ended before the answer did.
     Cut,
+    /// A connection that had served before ended, and no byte of the answer had come.
+    Unheard,
     /// The same, after a part of a good answer.
     CutInside,
     /// Nothing for [`PATIENCE`].
     TimedOut,
 }
 
+/// What is asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) method: &'static str,
+    pub(crate) target: &'a str,
+    pub(crate) token: Option<&'a str>,
+}
+
+/// A client as they are: it keeps one connection, makes another when it was told or sees that the one is
+/// at its end, and asks once more what nobody can have done twice (RFC 9110, 9.2.2).
+pub(crate) struct Client {
+    address: SocketAddr,
+    open: Option<Connection<TcpStream>>,
+}
+
+impl Client {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self { address, open: None }
+    }
+
+    /// The answer, and whether it needed a second try.
+    pub(crate) fn ask(&mut self, question: Question<'_>) -> (Result<Answer, Lost>, bool) {
+        match self.try_once(question) {
+            Err(Lost::Unheard) if question.method == "GET" => (self.try_once(question), true),
+            Err(Lost::Unheard) => (Err(Lost::Cut), false),
+            other => (other, false),
+        }
+    }
+
+    fn try_once(&mut self, question: Question<'_>) -> Result<Answer, Lost> {
+        let kept = self.open.take().filter(|open| !open.is_over());
+        let mut open = kept.map_or_else(|| Connection::tcp(self.address), Ok)?;
+        let answer = open.ask(question.method, question.target, question.token, "")?;
+        self.open = Some(open).filter(|_| !answer.closes);
+        Ok(answer)
+    }
+}
+
 pub(crate) struct Connection<S> {
     stream: BufReader<S>,
+    /// It has brought an answer.
+    has_served: bool,
 }
 
 impl Connection<TcpStream> {
     pub(crate) fn tcp(address: SocketAddr) -> Result<Self, Lost> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(|_| Lost::Refused)?;
         stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(PATIENCE))).unwrap();
-        Ok(Self { stream: BufReader::new(stream) })
+        Ok(Self { stream: BufReader::new(stream), has_served: false })
+    }
+
+    /// Whether the other side has ended it since the last answer.
+    fn is_over(&self) -> bool {
+        let stream = self.stream.get_ref();
+        stream.set_nonblocking(true).unwrap();
+        let seen = stream.peek(&mut [0]);
+        stream.set_nonblocking(false).unwrap();
+        match seen {
+            Ok(count) => count == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
     }
 }
 
@@ -48,7 +105,7 @@ impl Connection<UnixStream> {
     pub(crate) fn unix(path: &Path) -> Result<Self, Lost> {
         let stream = UnixStream::connect(path).map_err(|_| Lost::Refused)?;
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Ok(Self { stream: BufReader::new(stream) })
+        Ok(Self { stream: BufReader::new(stream), has_served: false })
     }
 }
 
@@ -75,13 +132,27 @@ impl<S: Read + Write> Connection<S> {
         text.push_str(body);
         // What was refused early may be there to read although not all could be sent.
         let _ = self.stream.get_mut().write_all(text.as_bytes());
-        self.answer()
+        let is_heard = self.begins();
+        if is_heard == Err(Lost::Cut) && self.has_served {
+            return Err(Lost::Unheard);
+        }
+        self.has_served = true;
+        is_heard.and_then(|()| self.answer())
+    }
+
+    /// Waits for the first byte of an answer.
+    fn begins(&mut self) -> Result<(), Lost> {
+        match self.stream.fill_buf() {
+            Ok([]) => Err(Lost::Cut),
+            Ok(_) => Ok(()),
+            Err(error) => Err(lost(&error)),
+        }
     }
 
     fn answer(&mut self) -> Result<Answer, Lost> {
         let line = self.line()?;
         let status = line.split(' ').nth(1).and_then(|word| word.parse().ok()).ok_or(Lost::Cut)?;
-        let (mut length, mut reason) = (0, None);
+        let (mut length, mut reason, mut closes) = (0, None, false);
         loop {
             let line = self.line()?;
             let Some((name, value)) = line.split_once(':') else { break };
@@ -89,11 +160,13 @@ impl<S: Read + Write> Connection<S> {
                 length = value.trim().parse().map_err(|_| Lost::Cut)?;
             } else if name.eq_ignore_ascii_case("proxy-status") {
                 reason = value.split('"').nth(1).map(str::to_owned);
+            } else if name.eq_ignore_ascii_case("connection") {
+                closes = value.trim().eq_ignore_ascii_case("close");
             }
         }
         let mut body = vec![0; length];
         match self.stream.read_exact(&mut body) {
-            Ok(()) => Ok(Answer { status, reason, body }),
+            Ok(()) => Ok(Answer { status, reason, body, closes }),
             Err(error) if lost(&error) == Lost::TimedOut => Err(Lost::TimedOut),
             Err(_) if status == 200 => Err(Lost::CutInside),
             Err(_) => Err(Lost::Cut),

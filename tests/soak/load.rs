@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::{
     faults::Dice,
-    http::{Connection, Lost},
+    http::{Client, Connection, Lost, Question},
     model::{Excuse, Model, Token, Who},
     processes::World,
 };
@@ -89,7 +89,7 @@ impl Load {
 /// One connection, made again whenever it is lost.
 fn client(shared: &Shared, model: &Model, address: std::net::SocketAddr, number: u64) {
     let mut dice = Dice::new(number);
-    let (mut connection, mut due, mut count) = (None, Instant::now(), 0_u64);
+    let (mut client, mut due, mut count) = (Client::new(address), Instant::now(), 0_u64);
     let (mut tokens, mut known) = (model.tokens(), Instant::now());
     while !shared.stop.load(SeqCst) {
         due = due.max(Instant::now() - Duration::from_millis(100))
@@ -106,17 +106,13 @@ fn client(shared: &Shared, model: &Model, address: std::net::SocketAddr, number:
             Who::Holder(token, _) => Some(&*token.text),
         };
         let sent = Instant::now();
-        let outcome = match &mut connection {
-            Some(open) => Connection::ask(open, method, &target, token, ""),
-            None => Connection::tcp(address)
-                .and_then(|open| connection.insert(open).ask(method, &target, token, "")),
-        };
+        let (outcome, again) = client.ask(Question { method, target: &target, token });
+        if again {
+            model.asked_again(&target, sent);
+        }
         model.judge(&target, &who, &outcome, sent);
-        if let Err(lost) = outcome {
-            connection = None;
-            if lost == Lost::Refused {
-                thread::sleep(Duration::from_millis(20));
-            }
+        if outcome.is_err_and(|lost| lost == Lost::Refused) {
+            thread::sleep(Duration::from_millis(20));
         }
     }
 }
@@ -208,7 +204,7 @@ fn act(
             ("not acknowledged".to_owned(), &[Excuse::Store, Excuse::Writes][..])
         }
         Ok(answer) => (format!("{}", answer.status), &[][..]),
-        Err(lost) => (format!("{lost:?}"), &[Excuse::Gateway][..]),
+        Err(lost) => (format!("{lost:?}"), Excuse::of(*lost)),
     };
     match model.excuse(excuses, sent, Instant::now()) {
         Some(fault) => model.excused(fault, &format!("admin {said}")),

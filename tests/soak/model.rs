@@ -6,7 +6,7 @@
 //! need to be whole again; nothing excuses letting in whom nobody should.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fs,
     path::Path,
     sync::{
@@ -20,7 +20,8 @@ use std::{
 };
 
 use crate::{
-    http::{Answer, Connection, Lost},
+    backend,
+    http::{Answer, Client, Lost, Question},
     processes::World,
 };
 
@@ -113,8 +114,22 @@ pub(crate) enum Excuse {
     Writes,
     /// What is forwarded fails.
     Backend,
-    /// Nobody listens.
-    Gateway,
+    /// Nobody listens, and what was under way is lost.
+    Killed,
+    /// Nobody listens. What had begun is finished first.
+    Stopped,
+}
+
+impl Excuse {
+    /// What explains that there is no answer.
+    pub(crate) fn of(lost: Lost) -> &'static [Self] {
+        match lost {
+            Lost::Refused => &[Self::Killed, Self::Stopped],
+            Lost::Cut | Lost::Unheard => &[Self::Killed],
+            Lost::CutInside => &[Self::Backend, Self::Killed],
+            Lost::TimedOut => &[],
+        }
+    }
 }
 
 struct Window {
@@ -124,11 +139,12 @@ struct Window {
     until: Option<Instant>,
 }
 
-/// What is counted; all but the first two have to be zero.
+/// What is counted; all but the first three have to be zero.
 #[derive(Default)]
 pub(crate) struct Counts {
     pub(crate) requests: AtomicU64,
     pub(crate) excused: AtomicU64,
+    pub(crate) retried: AtomicU64,
     pub(crate) wrong_answers: AtomicU64,
     pub(crate) wrong_admissions: AtomicU64,
     pub(crate) lost_issues: AtomicU64,
@@ -147,6 +163,8 @@ pub(crate) struct Model {
     windows: Mutex<Vec<Window>>,
     /// Excused refusals by fault and word.
     refusals: Mutex<BTreeMap<String, u64>>,
+    /// What was asked twice because a gateway that was told to stop did not answer.
+    unheard: Mutex<HashSet<String>>,
     notes: Mutex<Vec<String>>,
     longest: Mutex<Duration>,
 }
@@ -205,26 +223,37 @@ impl Model {
             *longest = took.max(*longest);
         }
         let excuse = |excuses: &[Excuse]| self.excuse(excuses, sent, answered);
-        if took > LONGEST && excuse(&[Excuse::Gateway]).is_none() {
+        if took > LONGEST && excuse(&[Excuse::Killed, Excuse::Stopped]).is_none() {
             self.note(&self.counts.late, format!("{target}: an answer after {took:?}"));
         }
         match outcome {
             Ok(answer) => self.judge_answer(target, who, answer, sent, answered),
             Err(lost) => {
-                let excuses = match lost {
-                    Lost::Refused | Lost::Cut => &[Excuse::Gateway][..],
-                    Lost::CutInside => &[Excuse::Backend, Excuse::Gateway],
-                    Lost::TimedOut => &[],
-                };
                 let counter = match lost {
                     Lost::TimedOut => &self.counts.timed_out,
-                    Lost::Refused | Lost::Cut | Lost::CutInside => &self.counts.refused_while_well,
+                    Lost::Refused | Lost::Cut | Lost::Unheard | Lost::CutInside => {
+                        &self.counts.refused_while_well
+                    }
                 };
-                match excuse(excuses) {
+                match excuse(Excuse::of(*lost)) {
                     Some(fault) => self.excused(fault, &format!("{lost:?}")),
                     None => self.note(counter, format!("{target}: {lost:?} after {took:?}")),
                 }
             }
+        }
+    }
+
+    /// Counts a request that was asked once more, for its connection ended without a byte of an answer.
+    /// That is nobody's fault where the request crossed with the end; while all is well nothing ends.
+    pub(crate) fn asked_again(&self, target: &str, sent: Instant) {
+        self.counts.retried.fetch_add(1, Relaxed);
+        match self.excuse(&[Excuse::Killed, Excuse::Stopped], sent, Instant::now()) {
+            None => {
+                let text = format!("{target}: a connection in use was closed");
+                self.note(&self.counts.refused_while_well, text);
+            }
+            Some(_) if self.excuse(&[Excuse::Killed], sent, Instant::now()).is_some() => (),
+            Some(_) => drop(self.unheard.lock().unwrap().insert(target.to_owned())),
         }
     }
 
@@ -312,26 +341,32 @@ impl Model {
 
     /// Asks for everything that was ever acknowledged, one after the other.
     pub(crate) fn check_all(&self, world: &World) {
-        let mut connection = Connection::tcp(world.address).ok();
+        let mut client = Client::new(world.address);
         for token in self.tokens() {
             let (who, sent) = (Who::holder(&token), Instant::now());
-            let target = "/orders/check";
-            let outcome = match &mut connection {
-                Some(connection) => connection.ask("GET", target, Some(&token.text), ""),
-                None => Err(Lost::Refused),
-            };
-            if outcome.is_err() {
-                connection = Connection::tcp(world.address).ok();
+            let (method, target, token) = ("GET", "/orders/check", Some(&*token.text));
+            let (outcome, again) = client.ask(Question { method, target, token });
+            if again {
+                self.asked_again(target, sent);
             }
             self.judge(target, &who, &outcome, sent);
         }
     }
 
-    /// What stands in the backend's journal more than once was sent more than once.
+    /// What stands in the backend's journal more than once was sent more than once. What a client had to ask
+    /// again, and the backend had heard the first time, did not cross with a close: it had begun, and was lost.
     pub(crate) fn count_twice(&self, journal: &Path) {
         let mut seen: HashMap<String, u64> = HashMap::new();
+        let unheard = self.unheard.lock().unwrap();
         for line in fs::read_to_string(journal).unwrap_or_default().lines() {
-            *seen.entry(line.to_owned()).or_default() += 1;
+            match line.strip_prefix(backend::AGAIN) {
+                None => *seen.entry(line.to_owned()).or_default() += 1,
+                Some(target) if unheard.contains(target) => {
+                    let text = format!("{target}: had begun, and was lost by a stop");
+                    self.note(&self.counts.refused_while_well, text);
+                }
+                Some(_) => {} // the gateway's own second try
+            }
         }
         for (target, count) in seen.into_iter().filter(|(_, count)| *count > 1) {
             self.note(&self.counts.sent_twice, format!("POST {target} came {count} times"));

@@ -85,7 +85,9 @@ impl Report {
         let requests = counts.requests.load(Relaxed);
 
         println!("\n{:<36} {requests}", "requests");
-        println!("{:<36} {}", "refused while a fault explains it", counts.excused.load(Relaxed));
+        let (excused, retried) = (counts.excused.load(Relaxed), counts.retried.load(Relaxed));
+        println!("{:<36} {excused}", "refused while a fault explains it");
+        println!("{:<36} {retried}", "retried: crossed with a close");
         zeros.iter().for_each(|(name, count)| println!("{name:<36} {count}"));
         println!("{:<36} {:.3} s", "longest wait for an answer", model.longest().as_secs_f64());
         println!("{:<36} {} to {} MiB at most", "memory", first / 1024, most / 1024);
@@ -115,6 +117,7 @@ impl Report {
             "seed": self.seed,
             "requests": requests,
             "requests_per_second": self.rate,
+            "retried": model.counts.retried.load(Relaxed),
             "zeros": zeros.iter().map(|(name, count)| ((*name).to_owned(), json!(count))).collect::<serde_json::Map<_, _>>(),
             "longest_answer_s": model.longest().as_secs_f64(),
             "memory": memory.collect::<Vec<Value>>(),
