@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{task::spawn_local, time::MissedTickBehavior};
+use tokio::{sync::watch, task::spawn_local, time::MissedTickBehavior};
 
 use super::{
     App, AppError, banner,
@@ -141,10 +141,12 @@ impl App {
     fn open(&mut self, control: &Rc<Control>) {
         let socket = |bound: &mut Bound| bound.sockets.pop();
         if let Some(listener) = self.health.as_mut().and_then(socket) {
-            self.doors.push(spawn_local(serve_health(listener, Rc::clone(control))));
+            let leaving = self.visits.subscribe();
+            self.doors.push(spawn_local(serve_health(listener, leaving, Rc::clone(control))));
         }
         if let Some(listener) = self.admin.as_mut().and_then(socket) {
-            self.doors.push(spawn_local(super::admin::serve(listener, Rc::clone(control))));
+            let (leaving, control) = (self.visits.subscribe(), Rc::clone(control));
+            self.doors.push(spawn_local(super::admin::serve(listener, leaving, control)));
         }
         self.manager.ready(&banner::addresses(self));
     }
@@ -308,8 +310,8 @@ async fn try_bootstrap(control: &Control) -> bool {
     }
 }
 
-async fn serve_health(listener: Listener, control: Rc<Control>) {
-    let served = local::serve(listener, move |request| {
+async fn serve_health(listener: Listener, leaving: watch::Receiver<bool>, control: Rc<Control>) {
+    let served = local::serve(listener, leaving, move |request| {
         let answer = health::answer(&request, &control.readiness(), &control.metrics);
         std::future::ready(answer)
     });

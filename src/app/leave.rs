@@ -23,6 +23,10 @@ const DRAIN_GRACE: Duration = Duration::from_millis(500);
 /// Then it ends all the same; nobody is left who waits for any of it.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long an operator's request that had begun has to be finished: what it did would else be done, and
+/// nobody told.
+const LAST_VISITS: Duration = Duration::from_secs(3);
+
 /// And a process that cannot even end.
 const KILL_AFTER: Duration = Duration::from_secs(1);
 
@@ -57,16 +61,28 @@ impl App {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::select! {
+        let forced = tokio::select! {
             done = tokio::time::timeout(limit, finished) => {
                 if done.is_err() {
                     let open = self.crew.open();
                     event(Level::Warn, "drain timed out; closing what is left", &[("open", &open)]);
                 }
+                None
             }
-            name = stop.next() => event(Level::Warn, "stopped while draining", &[("signal", &name)]),
-        }
+            name = stop.next() => Some(name),
+        };
         end_surely();
+        self.visits.send_replace(true);
+        let forced = match forced {
+            Some(name) => Some(name),
+            None => tokio::select! {
+                _ = tokio::time::timeout(LAST_VISITS, self.visits.closed()) => None,
+                name = stop.next() => Some(name),
+            },
+        };
+        if let Some(name) = forced {
+            event(Level::Warn, "stopped while draining", &[("signal", &name)]);
+        }
         if self.workers.iter().all(WorkerHandle::ended) {
             self.writer.finish();
         }

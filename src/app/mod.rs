@@ -22,7 +22,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::task::JoinHandle;
+use tokio::{sync::watch::Sender, task::JoinHandle};
 
 use self::manager::Manager;
 use crate::{
@@ -84,6 +84,8 @@ pub struct App {
     manager: Manager,
     /// Who serves health and admin, once somebody does.
     doors: Vec<JoinHandle<()>>,
+    /// Tells them and whom they serve to finish.
+    visits: Sender<bool>,
     /// The bytes of the configuration's files when it was last read.
     fingerprint: HashMap<PathBuf, Option<Vec<u8>>>,
     /// What is printed in place of the lines about the start and the end.
@@ -138,6 +140,7 @@ impl App {
             inherited,
             manager: Manager::from_env(),
             doors: Vec::new(),
+            visits: Sender::new(false),
             fingerprint,
             screen: None,
         };

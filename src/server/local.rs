@@ -1,6 +1,14 @@
 //! The small HTTP/1.1 server of the health and admin listeners: few clients, all of them the operator's.
 
-use std::{convert::Infallible, io, rc::Rc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    io,
+    pin::pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -8,51 +16,83 @@ use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
+    sync::watch,
     task::spawn_local,
 };
 
 use super::bind::Listener;
+use crate::upstream::Duplex;
 
 /// Longest wait for a head, and longest silence of a kept-alive connection. Probes come every few
 /// seconds, scrapes every minute at most.
 const HEAD_TIME: Duration = Duration::from_secs(60);
 
-/// Serves `listener` until the task is dropped.
+/// Serves `listener` until it is told to leave, and then whoever has connected in time. Everybody who is
+/// served holds `leaving`: nobody is left when its sender is alone.
 ///
 /// # Errors
 /// When the socket cannot be used at all; a failed accept is tried again.
-pub async fn serve<F, A>(listener: Listener, answer: F) -> io::Result<()>
+pub async fn serve<F, A>(
+    listener: Listener,
+    leaving: watch::Receiver<bool>,
+    answer: F,
+) -> io::Result<()>
 where
     F: Fn(Request<Incoming>) -> A + 'static,
     A: Future<Output = Response<Full<Bytes>>> + 'static,
 {
-    let answer = Rc::new(answer);
-    match listener {
-        Listener::Tcp(listener) => {
-            let listener = TcpListener::from_std(listener)?;
-            loop {
-                match listener.accept().await {
-                    Ok((stream, _)) => drop(spawn_local(connection(stream, Rc::clone(&answer)))),
-                    Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-                }
-            }
+    let (answer, door) = (Rc::new(answer), Door::try_from(listener)?);
+    let enters = |stream| {
+        drop(spawn_local(connection(stream, leaving.clone(), Rc::clone(&answer))));
+    };
+    let mut told = leaving.clone();
+    loop {
+        let stream = tokio::select! {
+            stream = poll_fn(|cx| door.poll_accept(cx)) => stream,
+            _ = told.wait_for(|leaves| *leaves) => break,
+        };
+        match stream {
+            Ok(stream) => enters(stream),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
-        Listener::Unix(listener) => {
-            let listener = UnixListener::from_std(listener)?;
-            loop {
-                match listener.accept().await {
-                    Ok((stream, _)) => drop(spawn_local(connection(stream, Rc::clone(&answer)))),
-                    Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-                }
-            }
+    }
+    while let Poll::Ready(Ok(stream)) = poll_fn(|cx| Poll::Ready(door.poll_accept(cx))).await {
+        enters(stream);
+    }
+    Ok(())
+}
+
+enum Door {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl TryFrom<Listener> for Door {
+    type Error = io::Error;
+
+    fn try_from(listener: Listener) -> io::Result<Self> {
+        Ok(match listener {
+            Listener::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener)?),
+            Listener::Unix(listener) => Self::Unix(UnixListener::from_std(listener)?),
+        })
+    }
+}
+
+impl Door {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Box<dyn Duplex>>> {
+        match self {
+            Self::Tcp(door) => door.poll_accept(cx).map_ok(|(stream, _)| Box::new(stream) as _),
+            Self::Unix(door) => door.poll_accept(cx).map_ok(|(stream, _)| Box::new(stream) as _),
         }
     }
 }
 
-async fn connection<F, A>(stream: impl AsyncRead + AsyncWrite + Unpin, answer: Rc<F>)
-where
+async fn connection<F, A>(
+    stream: Box<dyn Duplex>,
+    mut leaving: watch::Receiver<bool>,
+    answer: Rc<F>,
+) where
     F: Fn(Request<Incoming>) -> A,
     A: Future<Output = Response<Full<Bytes>>>,
 {
@@ -60,9 +100,15 @@ where
         let answered = answer(request);
         async move { Ok::<_, Infallible>(answered.await) }
     });
-    let _ = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIME)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = leaving.wait_for(|leaves| *leaves) => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
 }

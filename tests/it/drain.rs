@@ -11,12 +11,15 @@ use std::{
 
 use rustix::process::Signal;
 
-use super::harness::{
-    backend::{Backend, Latch, Step, ok},
-    client::{Client, get},
-    gateway::{Gateway, Setup},
-    http2::Http2,
-    until,
+use super::{
+    admin::post,
+    harness::{
+        backend::{Backend, Latch, Step, ok},
+        client::{Client, get},
+        gateway::{Gateway, Setup},
+        http2::Http2,
+        until,
+    },
 };
 
 const RULES: &str = "[rules]\n\"GET /**\" = \"guest\"";
@@ -175,4 +178,26 @@ fn a_second_signal_ends_it_at_once() {
     gate.ended();
     gate.err.event("stopped while draining");
     latch.open();
+}
+
+/// What it did would else be done, and its operator not told.
+#[test]
+fn an_operators_request_that_has_begun_is_answered_though_nothing_else_is_open() {
+    let backend = Backend::plain();
+    let setup = Setup::new(&backend.url()).key("admin", "\"unix:admin.sock\"").tables(RULES);
+    let mut gate = setup.start();
+    let mut idle = Client::connect_unix(&gate.folder().join("admin.sock"));
+    let issue = post("/tokens", r#"{"subject":"ann","ttl":"1h"}"#);
+    assert_eq!(idle.ask(&issue).status, 200);
+    let mut client = Client::connect_unix(&gate.folder().join("admin.sock"));
+    let (begun, rest) = issue.split_at(issue.len() - 1);
+    client.send(begun);
+    // Served in their order: who comes later has an answer, so the other's head is there too.
+    let later = Client::connect_unix(&gate.folder().join("admin.sock")).ask(&issue);
+    assert_eq!(later.status, 200);
+    gate.signal(Signal::TERM);
+    assert!(idle.rest().is_empty(), "whoever asks for nothing is let go");
+    client.send(rest);
+    assert_eq!(client.answer().status, 200);
+    assert_eq!(gate.ended().code(), Some(0));
 }

@@ -27,6 +27,7 @@ use http::{
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::watch;
 
 use self::{
     desk::Desk,
@@ -55,8 +56,12 @@ const OPENAPI: &str = "/openapi.json";
 /// What else this listener answers, all of it by POST.
 const PATHS: [&str; 5] = ["/explain", "/tokens", "/tokens/show", "/tokens/revoke", "/directory"];
 
-/// Serves `listener` until the task is dropped.
-pub(super) async fn serve(listener: Listener, control: Rc<Control>) {
+/// Serves `listener` until it is told to leave.
+pub(super) async fn serve(
+    listener: Listener,
+    leaving: watch::Receiver<bool>,
+    control: Rc<Control>,
+) {
     let ids = match getrandom::u64() {
         Ok(random) => IdSource::new(random.to_be_bytes()),
         Err(error) => {
@@ -65,7 +70,7 @@ pub(super) async fn serve(listener: Listener, control: Rc<Control>) {
     };
     let over_tcp = matches!(listener, Listener::Tcp(_));
     let office = Rc::new(Office { control, ids, over_tcp });
-    let served = local::serve(listener, move |request| {
+    let served = local::serve(listener, leaving, move |request| {
         let office = Rc::clone(&office);
         async move { office.answer(request).await }
     });

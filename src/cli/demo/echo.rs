@@ -11,6 +11,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
+use tokio::sync::watch;
 
 use crate::server::{Listener, health, local};
 
@@ -27,9 +28,10 @@ pub(super) fn start() -> io::Result<SocketAddr> {
             .enable_all()
             .build_local(tokio::runtime::LocalOptions::default())
     };
-    thread::Builder::new()
-        .name("demo-backend".to_owned())
-        .spawn(move || runtime()?.block_on(local::serve(Listener::Tcp(listener), answer)))?;
+    thread::Builder::new().name("demo-backend".to_owned()).spawn(move || {
+        let (_stays, leaving) = watch::channel(false);
+        runtime()?.block_on(local::serve(Listener::Tcp(listener), leaving, answer))
+    })?;
     Ok(address)
 }
 
