@@ -164,7 +164,7 @@ pub(super) struct Entry {
     again: Cell<Instant>,
     expires_ms: Cell<i64>,
     confirmed: Cell<Instant>,
-    judging: Cell<bool>,
+    judging: Rc<Cell<bool>>,
     ending: Cell<Option<Ending>>,
     waker: RefCell<Option<Waker>>,
 }
@@ -197,7 +197,7 @@ impl Lasting {
             confirmed: Cell::new(now),
             state: RefCell::new(Rc::clone(state)),
             judged,
-            judging: Cell::new(false),
+            judging: Rc::default(),
             ending: Cell::new(None),
             waker: RefCell::new(None),
         });
@@ -232,7 +232,8 @@ impl Lasting {
                 if self.judging.get() >= JUDGING_MAX {
                     return false;
                 }
-                Rc::clone(entry).judge_again(Rc::clone(state), seen, Judging::new(&self.judging));
+                let judging = Judging::new(&self.judging, &entry.judging);
+                Rc::clone(entry).judge_again(Rc::clone(state), seen, judging);
             }
             true
         };
@@ -262,19 +263,25 @@ fn take_turns<T>(entries: &mut [Weak<T>], living: &[Rc<T>], turn: impl FnMut(&Rc
     }
 }
 
-/// Counts one judgement for as long as it runs.
-struct Judging(Rc<Cell<usize>>);
+/// One judgement for as long as it runs. However it ends, by a defect of ours too, its exchange is due again:
+/// else nobody would ever ask again whether it may go on.
+struct Judging {
+    count: Rc<Cell<usize>>,
+    runs: Rc<Cell<bool>>,
+}
 
 impl Judging {
-    fn new(count: &Rc<Cell<usize>>) -> Self {
+    fn new(count: &Rc<Cell<usize>>, runs: &Rc<Cell<bool>>) -> Self {
         count.set(count.get() + 1);
-        Self(Rc::clone(count))
+        runs.set(true);
+        Self { count: Rc::clone(count), runs: Rc::clone(runs) }
     }
 }
 
 impl Drop for Judging {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        self.count.set(self.count.get() - 1);
+        self.runs.set(false);
     }
 }
 
@@ -315,11 +322,9 @@ impl Entry {
     }
 
     fn judge_again(self: Rc<Self>, state: Rc<State>, seen: Seen, judging: Judging) {
-        self.judging.set(true);
         spawn_local(async move {
             let outcome = self.judged.stands(&state).await;
             self.settle(outcome, state, seen);
-            self.judging.set(false);
             drop(judging);
         });
     }
@@ -429,7 +434,21 @@ pub(super) fn is_public(found: &Match<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
     use super::*;
+
+    #[test]
+    fn a_judgement_that_panics_runs_no_longer() {
+        let (count, runs) = (Rc::default(), Rc::default());
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let _judging = Judging::new(&count, &runs);
+            assert_eq!((count.get(), runs.get()), (1, true));
+            resume_unwind(Box::new("a defect"));
+        }));
+        assert_eq!(outcome.unwrap_err().downcast_ref(), Some(&"a defect"));
+        assert_eq!((count.get(), runs.get()), (0, false));
+    }
 
     #[test]
     fn everybody_has_a_turn_although_the_first_want_one_each_time() {
