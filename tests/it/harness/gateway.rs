@@ -9,7 +9,7 @@ use std::{
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc::channel},
     time::Duration,
 };
 
@@ -21,6 +21,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
+    PATIENCE,
     client::{Answer, Client, get},
     tokens::{self, SECRET, Token},
     until,
@@ -416,8 +417,16 @@ pub(crate) fn command(config: &Path, words: &[&str], input: &str) -> (i32, Strin
 
 /// Runs the gateway on a file that it must not accept, and returns its exit code and what it said.
 pub(crate) fn refused(config: &Path) -> (i32, String) {
-    let output =
-        Command::new(PROGRAM).args(arguments(config)).stdin(Stdio::null()).output().unwrap();
+    let mut program = Command::new(PROGRAM);
+    program.args(arguments(config)).stdin(Stdio::null());
+    let child = program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (pid, (ended, end)) = (Pid::from_child(&child), channel());
+    std::thread::spawn(move || ended.send(child.wait_with_output()));
+    let output = end.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        kill_process(pid, Signal::KILL).unwrap();
+        panic!("it serves a file that it has to refuse")
+    });
+    let output = output.unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap(), String::from_utf8(said).unwrap())
 }

@@ -131,21 +131,34 @@ fn other_offers_are_ignored_and_never_forwarded() {
     }
 }
 
+/// Bytes of some protocol. Who took it for a WebSocket would see whole frames, and say a word behind them.
+const HELLO: &str = "\x02\x03\r\n\r";
+
 #[test]
 fn another_protocol_is_tunnelled_by_its_name_and_cut_without_a_word() {
     let switch =
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: Chat/2\r\nConnection: x, upgrade\r\n\r\n";
-    let backend =
-        Backend::scripted(move |_| vec![Step::Write(format!("{switch}hello").into()), Step::Echo]);
-    let gate = Setup::new(&backend.url()).tables(RULES).start();
+    let backend = Backend::scripted(move |_| {
+        vec![Step::Write(format!("{switch}{HELLO}").into()), Step::Echo]
+    });
+    let setup = Setup::new(&backend.url()).tables(RULES);
+    let text = setup.text();
+    let gate = setup.start();
     let mut client = gate.connect();
     client.send(get("/raw", "Upgrade: chat/2\r\nConnection: upgrade\r\n"));
     assert_eq!(client.head().word(1), "101");
     // What the backend sends right behind its answer is the client's.
-    assert_eq!(client.bytes(5).unwrap(), b"hello");
-    client.send("\x00any bytes\r\n\r\n");
-    assert_eq!(client.bytes(14).unwrap(), b"\x00any bytes\r\n\r\n");
+    assert_eq!(client.bytes(HELLO.len()).unwrap(), HELLO.as_bytes());
+    client.send(HELLO);
+    assert_eq!(client.bytes(HELLO.len()).unwrap(), HELLO.as_bytes());
     assert_eq!(backend.last().field("upgrade"), Some("chat/2"));
+    let raw = "\"GET /raw\"      = { who = \"guest\"";
+    assert!(text.contains(raw));
+    gate.rewrite(&text.replace(raw, "\"GET /raw\" = { who = \"role:x\""));
+    assert!(client.rest().is_empty());
+    let received = backend.wait("the backend's end", |received| received.gone);
+    assert_eq!(received.body, HELLO.as_bytes());
+    assert_eq!(until("the access line", || gate.out.json().pop())["reason"], "unauthenticated");
 }
 
 fn told(status: &'static str, fields: &'static str) -> Backend {
@@ -257,13 +270,21 @@ fn a_silent_tunnel_ends_in_time_and_says_why() {
 #[test]
 fn a_rule_cannot_open_a_tunnel_for_requests() {
     let backend = Backend::plain();
-    for upgrade in ["\"h2c\"", "\"HTTP/2.0\"", "\"TLS/1.0\"", "\"a b\"", "\"\"", "true"] {
+    let inside = "requests inside this protocol would pass by the rules";
+    for (upgrade, mistake) in [
+        ("\"h2c\"", inside),
+        ("\"HTTP/2.0\"", inside),
+        ("\"TLS/1.0\"", inside),
+        ("\"a b\"", "`a b` is not the name of one protocol"),
+        ("\"\"", "upgrade` is empty"),
+        ("true", "upgrade` is true or false"),
+    ] {
         let rules = format!("[rules]\n\"GET /x\" = {{ who = \"guest\", upgrade = {upgrade} }}");
         let setup = Setup::new(&backend.url()).tables(&rules);
         let path = setup.folder().join("tollgate.toml");
         std::fs::write(&path, setup.text()).unwrap();
         let (code, said) = super::super::harness::gateway::refused(&path);
-        assert_eq!(code, 78, "{upgrade}: {said}");
+        assert!(code == 78 && said.contains(mistake), "{upgrade}: {code} {said}");
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
         gateway::Setup,
         http2::Http2,
         until,
-        websocket::{accept, closing, echo, frame},
+        websocket::{accept, accepted, closing, echo, frame},
     },
     RULES,
 };
@@ -181,4 +181,57 @@ fn it_is_offered_only_where_some_rule_allows_it() {
     let stream = connect(&mut frames, "/free/1", "websocket", &[]);
     assert_eq!(status(&mut frames, stream), "reset");
     assert!(backend.received().is_empty());
+}
+
+/// One connection of HTTP/2 could otherwise hold a hundred connections to backends, and their descriptors.
+#[test]
+fn there_are_no_more_tunnels_than_there_may_be_connections() {
+    let backend = Backend::scripted(|head| match (head.word(1), head.field("upgrade")) {
+        ("/free/none", _) => vec![Step::Write(answer("404 Not Found", "", "nothing"))],
+        (_, Some(_)) => vec![Step::Reply(accepted), Step::Echo],
+        (_, None) => vec![Step::Body, Step::Write(ok("hello"))],
+    });
+    let limits = |most| format!("[limits]\nconnections = {most}\n");
+    let setup = Setup::new(&backend.url()).key("workers", "1").tables(RULES).tables(&limits(4));
+    let text = setup.text();
+    let gate = setup.start();
+    let version = [("sec-websocket-version", "13")];
+    let mut h2 = Http2::connect(gate.address);
+    // What does not become a tunnel gives its place back.
+    for _ in 0..5 {
+        assert_eq!(h2.extended("/free/none", "websocket", &version).unwrap().status, 404);
+    }
+    let mut frames = Frames::connect(gate.address, 1 << 20);
+    let open = |frames: &mut Frames| {
+        let stream = connect(frames, "/free/1", "websocket", &[]);
+        (status(frames, stream), stream)
+    };
+    let streams: Vec<u32> = (0..4)
+        .map(|_| {
+            let (status, stream) = open(&mut frames);
+            assert_eq!(status, "200");
+            stream
+        })
+        .collect();
+    let reached = backend.received().len();
+    for _ in 0..2 {
+        let refused = h2.extended("/free/1", "websocket", &version).unwrap();
+        assert_eq!(refused.verdict(), "503 backend_busy");
+        assert_eq!(open(&mut frames).0, "another");
+    }
+    assert_eq!(backend.received().len(), reached, "nothing was asked for them");
+    assert_eq!(h2.get("/plain/1", &[]).verdict(), "200", "requests need no place among tunnels");
+    let bytes = frame(0x82, b"still here?");
+    for stream in &streams {
+        frames.data(*stream, &bytes);
+        assert_eq!(data(&mut frames, *stream).0, bytes);
+    }
+
+    // One that ends makes room for one, and a higher limit at once.
+    frames.client.send(super::super::harness::frames::frame(DATA, 0x1, streams[0], b""));
+    until("a place", || (open(&mut frames).0 == "200").then_some(()));
+    assert_eq!(open(&mut frames).0, "another");
+    gate.rewrite(&text.replace(&limits(4), &limits(5)));
+    until("one more place", || (open(&mut frames).0 == "200").then_some(()));
+    assert_eq!(open(&mut frames).0, "another");
 }

@@ -5,12 +5,16 @@ use rustix::process::Signal;
 use super::super::harness::{
     backend::{Backend, Step},
     client::{End, bearer, get},
+    frames::Frames,
     gateway::Setup,
     http2::Http2,
     redis::Redis,
     until,
     websocket::HANDSHAKE,
 };
+
+const DATA: u8 = 0;
+const RESET: u8 = 3;
 
 const RULES: &str = "[rules]\n\"GET /**\" = \"authenticated\"\n\"GET /free/**\" = \"guest\"";
 
@@ -28,51 +32,51 @@ fn streams(kind: &'static str) -> Backend {
 fn an_event_stream_is_cut_when_its_token_ends_and_another_goes_on() {
     let (backend, redis) = (streams("Text/Event-Stream; charset=utf-8"), Redis::start());
     let setup = Setup::new(&backend.url()).key("store", &format!("{:?}", redis.url()));
-    let mut gate = setup.tables(RULES).start();
+    let mut gate = setup.key("workers", "1").tables(RULES).start();
     let (ann, eve) = (redis.issue("ann"), redis.issue("eve"));
-    let mut other = gate.connect();
-    other.send(get("/free/1", &bearer(&ann.text)));
-    assert_eq!(other.head().word(1), "200");
-    let address = gate.address;
-    let field = bearer(&eve.text);
-    let both = [
-        std::thread::spawn({
-            let mut client = gate.connect();
-            client.send(get("/events", &field));
-            move || {
-                let answer = client.answer();
-                assert_eq!(answer.end, End::Cut, "visibly");
-                answer.body
-            }
-        }),
-        std::thread::spawn(move || {
-            let authorization = field.trim_end().split_once(": ").unwrap().1.to_owned();
-            let fields = [("authorization", authorization.as_str())];
-            let answer = Http2::connect(address).get("/events", &fields);
-            assert_eq!(answer.status, 200);
-            assert!(answer.body.is_err(), "the stream is reset");
-            b"data: 1\n\n".to_vec()
-        }),
-    ];
-    until("both streams", || (backend.received().len() == 3).then_some(()));
-    redis.revoke(&eve);
-    for stream in both {
-        assert_eq!(stream.join().unwrap(), b"data: 1\n\n");
-    }
-    let lines: Vec<_> = until("both lines", || {
-        let lines: Vec<_> = gate.out.json();
-        (lines.len() == 2).then_some(lines)
+    // A gateway listens before its worker has reached the store.
+    let mut other = until("the store to be asked", || {
+        let mut client = gate.connect();
+        client.send(get("/free/1", &bearer(&ann.text)));
+        (client.head().word(1) == "200").then_some(client)
     });
-    assert!(lines.iter().all(|line| line["reason"] == "token_unknown" && line["status"] == 200));
+    let mut client = gate.connect();
+    client.send(get("/events", &bearer(&eve.text)));
+    assert_eq!(client.head().word(1), "200");
+    let mut frames = Frames::connect(gate.address, 1 << 20);
+    frames.get("/events", &[("authorization", &format!("Bearer {}", eve.text))]);
+    let first = b"9\r\ndata: 1\n\n\r\n";
+    assert_eq!(client.bytes(first.len()).unwrap(), first);
+    assert_eq!(next(&mut frames), (DATA, b"data: 1\n\n".to_vec()));
+
+    redis.revoke(&eve);
+    assert!(client.rest().is_empty(), "cut visibly: no chunk is the last");
+    assert_eq!(next(&mut frames).0, RESET);
+    until("both lines", || {
+        let lines = gate.out.json();
+        let ended = lines.iter().filter(|line| line["status"] == 200);
+        (ended.filter(|line| line["reason"] == "token_unknown").count() == 2).then_some(())
+    });
     until("the backend to hear of it", || {
         (backend.received().iter().filter(|received| received.gone).count() == 2).then_some(())
     });
+    drop(frames); // it would not answer a GOAWAY
     // Until the gateway stops, and then not for long.
     gate.signal(Signal::TERM);
     assert_eq!(other.line(), "9\r\n");
     other.rest();
     assert_eq!(gate.ended().code(), Some(0));
     assert_eq!(gate.out.json().pop().unwrap()["reason"], "going_away");
+}
+
+/// The next frame of the first stream that says more than its head: its type and payload.
+fn next(frames: &mut Frames) -> (u8, Vec<u8>) {
+    loop {
+        let (kind, _, stream, payload) = frames.next().expect("the gateway ended the connection");
+        if stream == 1 && matches!(kind, DATA | RESET) {
+            return (kind, payload);
+        }
+    }
 }
 
 #[test]
