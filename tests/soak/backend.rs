@@ -17,10 +17,10 @@ use std::{
 /// The first argument of the process that is the backend.
 pub(crate) const MODE: &str = "backend";
 
-/// Before a target in the journal: it was asked for a little earlier too.
-pub(crate) const AGAIN: &str = "again ";
+/// Before a target: has it been asked for?
+pub(crate) const HEARD: &str = "/heard";
 
-/// How many targets are remembered for that: what a client asks again it asks within some seconds.
+/// How many targets are remembered for that: who wants to know asks at once.
 const MEMORY: usize = 2_000;
 
 /// What it does to every request, by the last letter of `/control/…`.
@@ -33,8 +33,9 @@ const SLOW: u8 = b's';
 /// Slow, and yet well within every limit.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What it was asked: all that had an effect, and what came twice.
+/// What it was asked.
 struct Journal {
+    /// All that had an effect.
     file: File,
     recent: HashSet<String>,
     /// The same in their order.
@@ -42,15 +43,11 @@ struct Journal {
 }
 
 impl Journal {
-    /// Takes note of a request. Only targets of one request each have a hyphen.
+    /// Takes note of a request. Only a target that is asked for once has a hyphen.
     fn note(&mut self, method: &str, target: &str) {
         if method == "POST" {
             writeln!(self.file, "{target}").unwrap();
-        } else if target.contains('-') {
-            if !self.recent.insert(target.to_owned()) {
-                writeln!(self.file, "{AGAIN}{target}").unwrap();
-                return;
-            }
+        } else if target.contains('-') && self.recent.insert(target.to_owned()) {
             self.order.push_back(target.to_owned());
             if self.order.len() > MEMORY {
                 self.order.pop_front().map(|oldest| self.recent.remove(&oldest));
@@ -92,12 +89,15 @@ fn connection(stream: TcpStream, journal: &Mutex<Journal>, mode: &AtomicU8) -> O
         reader.read_exact(&mut body).ok()?;
         let mut words = first.split(' ');
         let (method, target) = (words.next()?, words.next()?);
+        let mut said = format!("{target} {subject}");
         if let Some(wanted) = target.strip_prefix("/control/") {
             mode.store(*wanted.as_bytes().first()?, SeqCst);
+        } else if let Some(target) = target.strip_prefix(HEARD) {
+            let is_known = journal.lock().unwrap().recent.contains(target);
+            (if is_known { "yes" } else { "no" }).clone_into(&mut said);
         } else {
             journal.lock().unwrap().note(method, target);
         }
-        let said = format!("{target} {subject}");
         let whole = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{said}", said.len());
         match mode.load(SeqCst) {
             RESET => {

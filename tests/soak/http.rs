@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use crate::backend::HEARD;
+
 /// Longer than any answer may take: whoever waits so long is counted.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -46,24 +48,35 @@ pub(crate) struct Question<'a> {
 }
 
 /// A client as they are: it keeps one connection, makes another when it was told or sees that the one is
-/// at its end, and asks once more what nobody can have done twice (RFC 9110, 9.2.2).
+/// at its end, and asks once more what nobody can have done twice (RFC 9110, 9.2.2). Unlike them it asks the
+/// backend first: what that has heard of had begun, and did not cross with the end of a connection.
 pub(crate) struct Client {
     address: SocketAddr,
+    backend: SocketAddr,
     open: Option<Connection<TcpStream>>,
 }
 
 impl Client {
-    pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, open: None }
+    pub(crate) fn new(address: SocketAddr, backend: SocketAddr) -> Self {
+        Self { address, backend, open: None }
     }
 
     /// The answer, and whether it needed a second try.
     pub(crate) fn ask(&mut self, question: Question<'_>) -> (Result<Answer, Lost>, bool) {
         match self.try_once(question) {
-            Err(Lost::Unheard) if question.method == "GET" => (self.try_once(question), true),
+            Err(Lost::Unheard) if question.method == "GET" && !self.has_begun(question.target) => {
+                (self.try_once(question), true)
+            }
             Err(Lost::Unheard) => (Err(Lost::Cut), false),
             other => (other, false),
         }
+    }
+
+    /// Whether the backend has heard of `target`, which is asked for once.
+    fn has_begun(&self, target: &str) -> bool {
+        let answer = Connection::tcp(self.backend)
+            .and_then(|mut open| open.ask("GET", &format!("{HEARD}{target}"), None, ""));
+        answer.is_ok_and(|answer| answer.body.starts_with(b"yes"))
     }
 
     fn try_once(&mut self, question: Question<'_>) -> Result<Answer, Lost> {

@@ -64,8 +64,9 @@ impl Load {
         }
         let mut threads = vec![desk];
         for number in 0..CONNECTIONS {
-            let (shared, model, address) = (Arc::clone(&shared), Arc::clone(model), world.address);
-            threads.push(thread::spawn(move || client(&shared, &model, address, number)));
+            let (shared, model) = (Arc::clone(&shared), Arc::clone(model));
+            let asking = Client::new(world.address, world.backend_address);
+            threads.push(thread::spawn(move || client(&shared, &model, asking, number)));
         }
         Self { shared, model: Arc::clone(model), threads: threads.into() }
     }
@@ -87,9 +88,9 @@ impl Load {
 }
 
 /// One connection, made again whenever it is lost.
-fn client(shared: &Shared, model: &Model, address: std::net::SocketAddr, number: u64) {
+fn client(shared: &Shared, model: &Model, mut client: Client, number: u64) {
     let mut dice = Dice::new(number);
-    let (mut client, mut due, mut count) = (Client::new(address), Instant::now(), 0_u64);
+    let (mut due, mut count) = (Instant::now(), 0_u64);
     let (mut tokens, mut known) = (model.tokens(), Instant::now());
     while !shared.stop.load(SeqCst) {
         due = due.max(Instant::now() - Duration::from_millis(100))

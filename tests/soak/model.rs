@@ -6,7 +6,7 @@
 //! need to be whole again; nothing excuses letting in whom nobody should.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     fs,
     path::Path,
     sync::{
@@ -20,7 +20,6 @@ use std::{
 };
 
 use crate::{
-    backend,
     http::{Answer, Client, Lost, Question},
     processes::World,
 };
@@ -163,8 +162,6 @@ pub(crate) struct Model {
     windows: Mutex<Vec<Window>>,
     /// Excused refusals by fault and word.
     refusals: Mutex<BTreeMap<String, u64>>,
-    /// What was asked twice because a gateway that was told to stop did not answer.
-    unheard: Mutex<HashSet<String>>,
     notes: Mutex<Vec<String>>,
     longest: Mutex<Duration>,
 }
@@ -243,17 +240,13 @@ impl Model {
         }
     }
 
-    /// Counts a request that was asked once more, for its connection ended without a byte of an answer.
-    /// That is nobody's fault where the request crossed with the end; while all is well nothing ends.
+    /// Counts a request that was asked once more, for it had crossed with the end of its connection. While
+    /// all is well nobody ends a connection that is in use.
     pub(crate) fn asked_again(&self, target: &str, sent: Instant) {
         self.counts.retried.fetch_add(1, Relaxed);
-        match self.excuse(&[Excuse::Killed, Excuse::Stopped], sent, Instant::now()) {
-            None => {
-                let text = format!("{target}: a connection in use was closed");
-                self.note(&self.counts.refused_while_well, text);
-            }
-            Some(_) if self.excuse(&[Excuse::Killed], sent, Instant::now()).is_some() => (),
-            Some(_) => drop(self.unheard.lock().unwrap().insert(target.to_owned())),
+        if self.excuse(&[Excuse::Killed, Excuse::Stopped], sent, Instant::now()).is_none() {
+            let text = format!("{target}: a connection in use was closed");
+            self.note(&self.counts.refused_while_well, text);
         }
     }
 
@@ -341,7 +334,7 @@ impl Model {
 
     /// Asks for everything that was ever acknowledged, one after the other.
     pub(crate) fn check_all(&self, world: &World) {
-        let mut client = Client::new(world.address);
+        let mut client = Client::new(world.address, world.backend_address);
         for token in self.tokens() {
             let (who, sent) = (Who::holder(&token), Instant::now());
             let (method, target, token) = ("GET", "/orders/check", Some(&*token.text));
@@ -353,20 +346,11 @@ impl Model {
         }
     }
 
-    /// What stands in the backend's journal more than once was sent more than once. What a client had to ask
-    /// again, and the backend had heard the first time, did not cross with a close: it had begun, and was lost.
+    /// What stands in the backend's journal more than once was sent more than once.
     pub(crate) fn count_twice(&self, journal: &Path) {
         let mut seen: HashMap<String, u64> = HashMap::new();
-        let unheard = self.unheard.lock().unwrap();
         for line in fs::read_to_string(journal).unwrap_or_default().lines() {
-            match line.strip_prefix(backend::AGAIN) {
-                None => *seen.entry(line.to_owned()).or_default() += 1,
-                Some(target) if unheard.contains(target) => {
-                    let text = format!("{target}: had begun, and was lost by a stop");
-                    self.note(&self.counts.refused_while_well, text);
-                }
-                Some(_) => {} // the gateway's own second try
-            }
+            *seen.entry(line.to_owned()).or_default() += 1;
         }
         for (target, count) in seen.into_iter().filter(|(_, count)| *count > 1) {
             self.note(&self.counts.sent_twice, format!("POST {target} came {count} times"));

@@ -75,7 +75,7 @@ pub(crate) struct World {
     pub(crate) address: SocketAddr,
     health: SocketAddr,
     redis_port: u16,
-    backend_address: SocketAddr,
+    pub(crate) backend_address: SocketAddr,
     config: String,
     folder: TempDir,
 }
