@@ -34,6 +34,7 @@ mod restarts;
 mod resting;
 mod sdk;
 mod secrecy;
+mod security;
 mod stores;
 mod strangers;
 mod streaming;
