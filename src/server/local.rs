@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     future::poll_fn,
-    io,
+    io, iter,
     pin::pin,
     rc::Rc,
     task::{Context, Poll},
@@ -16,7 +16,7 @@ use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, UnixListener},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
     sync::watch,
     task::spawn_local,
 };
@@ -57,9 +57,7 @@ where
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
-    while let Poll::Ready(Ok(stream)) = poll_fn(|cx| Poll::Ready(door.poll_accept(cx))).await {
-        enters(stream);
-    }
+    door.waiting().into_iter().for_each(enters);
     Ok(())
 }
 
@@ -84,6 +82,31 @@ impl Door {
         match self {
             Self::Tcp(door) => door.poll_accept(cx).map_ok(|(stream, _)| Box::new(stream) as _),
             Self::Unix(door) => door.poll_accept(cx).map_ok(|(stream, _)| Box::new(stream) as _),
+        }
+    }
+
+    /// Closes the socket; what the kernel had accepted on it comes out first. The kernel is asked itself: the
+    /// runtime knows only of those whom it has been told of.
+    fn waiting(self) -> Vec<Box<dyn Duplex>> {
+        match self {
+            Self::Tcp(door) => {
+                let Ok(door) = door.into_std() else { return Vec::new() };
+                let streams = iter::from_fn(|| door.accept().ok());
+                let ready = streams.filter_map(|(stream, _)| {
+                    stream.set_nonblocking(true).ok()?;
+                    TcpStream::from_std(stream).ok()
+                });
+                ready.map(|stream| Box::new(stream) as _).collect()
+            }
+            Self::Unix(door) => {
+                let Ok(door) = door.into_std() else { return Vec::new() };
+                let streams = iter::from_fn(|| door.accept().ok());
+                let ready = streams.filter_map(|(stream, _)| {
+                    stream.set_nonblocking(true).ok()?;
+                    UnixStream::from_std(stream).ok()
+                });
+                ready.map(|stream| Box::new(stream) as _).collect()
+            }
         }
     }
 }
