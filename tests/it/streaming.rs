@@ -185,3 +185,68 @@ fn a_piece_of_an_answer_is_passed_on_when_it_comes() {
     assert_eq!(client.line(), "9\r\n");
     assert_eq!(client.line(), "data: 2\n\n\r\n");
 }
+
+/// An answer may come while its request is still being sent; both go on, and the connection serves again.
+#[test]
+fn an_answer_that_comes_before_its_request_has_gone_out_waits_for_nobody() {
+    let latch = Latch::default();
+    let held = latch.clone();
+    let backend = Backend::scripted(move |head| {
+        if head.word(1) != "/open/early" {
+            return vec![Step::Body, Step::Write(ok("next"))];
+        }
+        vec![
+            Step::Write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nea".to_vec()),
+            Step::Body,
+            Step::Wait(held.clone()),
+            Step::Write(b"ly".to_vec()),
+        ]
+    });
+    let gate = Setup::new(&backend.url()).tables(RULES).start();
+    let before = backend.connections();
+    let mut client = gate.connect();
+    client.send("POST /open/early HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 6\r\n\r\nabc");
+    assert_eq!(client.head().word(1), "200");
+    assert_eq!(client.bytes(2).unwrap(), b"ea", "the answer does not wait for the request");
+    client.send("def");
+    let received = backend.wait("the rest of the request", |seen| seen.came == Came::Whole);
+    assert_eq!(received.body, b"abcdef", "the request does not wait for the answer");
+    latch.open();
+    assert_eq!(client.bytes(2).unwrap(), b"ly");
+    assert_eq!(client.ask(get("/open/next", "")).text(), "next");
+    assert_eq!(backend.connections() - before, 1, "both ended well");
+}
+
+/// A backend that has answered whole may still want the request.
+#[test]
+fn a_request_goes_on_although_its_answer_is_complete() {
+    let backend = Backend::scripted(|_| vec![Step::Write(ok("taken")), Step::Body]);
+    let gate = Setup::new(&backend.url()).tables(RULES).start();
+    let mut client = gate.connect();
+    client.send("POST /open/1 HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 6\r\n\r\nabc");
+    assert_eq!(client.answer().text(), "taken");
+    client.try_send("def");
+    let received = backend.wait("the rest of the request", |seen| seen.came == Came::Whole);
+    assert_eq!(received.body, b"abcdef");
+}
+
+/// Whoever refuses a body before it has come closes, and the client is told all the same.
+#[test]
+fn a_refusal_that_comes_before_the_body_reaches_the_client() {
+    let backend = Backend::scripted(|_| {
+        let refused = "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig";
+        vec![Step::Write(refused.into()), Step::Close]
+    });
+    let gate = Setup::new(&backend.url()).tables(RULES).start();
+    for body in ["length", "chunks"] {
+        let mut client = gate.connect();
+        let framed = if body == "length" {
+            format!("Content-Length: {LARGE}\r\n\r\n")
+        } else {
+            format!("Transfer-Encoding: chunked\r\n\r\n{LARGE:x}\r\n")
+        };
+        client.send(format!("POST /open/1 HTTP/1.1\r\nHost: shop.example\r\n{framed}"));
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.text()), (413, "big"), "{body}");
+    }
+}
