@@ -7,10 +7,11 @@ DEMO_ARGS ?=
 MINUTES ?= 60
 SEED ?= 1
 
-.PHONY: help demo build test gauntlet gauntlet-servers soak lint doc bench golden packages bench-packages clean
+.PHONY: help demo build test gauntlet gauntlet-servers soak soak-packages lint doc golden packages clean \
+	bench bench-docs bench-instructions bench-syscalls bench-packages count-packages
 
 help:            ## this list
-	@grep -E '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 18
+	@grep -E '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 20
 
 demo:            ## build and run a gateway with an echo backend, a tenant, tokens and curl lines to try
 	$(CARGO) run --quiet --bin tollgate -- demo $(DEMO_ARGS)
@@ -37,8 +38,17 @@ lint:            ## formatting, clippy and documentation, warnings denied
 golden:          ## rewrite the golden files (then read the diff)
 	UPDATE_GOLDEN=1 $(CARGO) test --quiet
 
-bench: bench-packages ## CPU per request beside nginx and a bare hyper passthrough
-	$(CARGO) bench --bench gateway
+bench: bench-packages ## CPU per request beside nginx, HAProxy and others: `make bench SCENARIO=hot64,tls ROUNDS=5` (or all)
+	$(CARGO) bench --quiet --bench gateway
+
+bench-docs:      ## write the figures of the last runs into docs/performance.md
+	$(CARGO) bench --quiet --bench gateway -- page
+
+bench-instructions: count-packages ## user instructions and allocations of a request against their budgets (`UPDATE=1` writes them)
+	$(CARGO) bench --quiet --bench gateway -- instructions
+
+bench-syscalls: bench-packages count-packages ## system calls of a request
+	$(CARGO) bench --quiet --bench gateway -- syscalls
 
 soak: soak-packages ## half load while everything fails in turn: `make soak MINUTES=60 SEED=1`
 	$(CARGO) test --release --quiet --test soak -- --minutes $(MINUTES) --seed $(SEED)
@@ -47,7 +57,10 @@ packages:
 	@./deploy/install-packages redis-server faketime curl nodejs npm python3 python3-venv
 
 bench-packages:
-	@./deploy/install-packages redis-server nginx wrk
+	@./deploy/install-packages redis-server nginx libnginx-mod-http-lua haproxy caddy nghttp2-client
+
+count-packages:
+	@./deploy/install-packages redis-server valgrind strace
 
 soak-packages:
 	@./deploy/install-packages redis-server

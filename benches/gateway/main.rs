@@ -1,64 +1,37 @@
-//! What a request costs: Tollgate beside nginx and a bare hyper proxy, in one run.
+//! What a request costs: Tollgate beside nginx, HAProxy, Caddy and a bare hyper proxy, in one run.
 //!
 //! The figure to steer by is CPU time per request: user and system time of all processes and threads
-//! of a proxy, divided by the requests that it completed. All proxies run all the time; the load goes
-//! to one after the other, over several rounds, so that a noisy machine disturbs all of them alike.
+//! of a proxy, divided by the requests that it completed. All proxies of a scenario run all the time; the
+//! load goes to one after the other, over several rounds, so that a noisy machine disturbs all of them
+//! alike. Every shot is the same number of requests.
 //!
-//! Run it with `make bench`. By environment: `ROUNDS` (5), `SECONDS` (4, of each proxy in each round),
-//! `SCENARIO`: `hot64` (one token, no access log), `log` (JSON access lines to a file), `public` (a
-//! route without a credential) or `tenants` (a user's token, judged by the roles of its application).
-//! Loopback only; every process that it starts ends with it.
+//! Run it with `make bench`. By environment: `SCENARIO` (names of [`scenario::ALL`] with commas between,
+//! or `all`), `ROUNDS` (5), `SECONDS` (2: nominal length of a shot), `TOKENS` (most tokens of a
+//! scenario), `TOLLGATE` (another binary than that of this build), `BEFORE` (an older one, to stand beside
+//! it). Loopback only; every process that it starts ends with it.
 
 mod backend;
+mod certificate;
+mod count;
 mod load;
+mod memory;
+mod page;
 mod passthrough;
 mod peers;
 mod process;
 mod report;
-mod token;
+mod scenario;
+mod tokens;
+mod versions;
 
-use std::{env, error::Error, process::ExitCode, time::Duration};
+use std::{env, error::Error, process::ExitCode};
 
-use load::Shot;
 use peers::Peers;
-use report::Row;
+use report::{Row, Table};
+use scenario::{Caller, Scenario, Way};
 
 /// Any failure: it is shown, and the bench ends.
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
-
-/// Which requests are sent, and what is written about them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scenario {
-    /// One token, which every worker knows; no access log.
-    Hot64,
-    /// The same with a JSON access log into a file.
-    Log,
-    /// A route that needs no credential; none is sent.
-    Public,
-    /// `[usergrid]`: the token of an application's user; no access log.
-    Tenants,
-}
-
-impl Scenario {
-    fn named(name: &str) -> Outcome<Self> {
-        match name {
-            "hot64" => Ok(Self::Hot64),
-            "log" => Ok(Self::Log),
-            "public" => Ok(Self::Public),
-            "tenants" => Ok(Self::Tenants),
-            _ => Err(format!("SCENARIO={name}: hot64, log, public or tenants").into()),
-        }
-    }
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::Hot64 => "hot64",
-            Self::Log => "log",
-            Self::Public => "public",
-            Self::Tenants => "tenants",
-        }
-    }
-}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -66,9 +39,13 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["role", "tied", program, arguments @ ..] => process::become_tied(program, arguments),
         ["role", "backend", port] => backend::serve(port),
+        ["role", "echo", port] => backend::echo(port),
         ["role", "passthrough", port, backend] => passthrough::serve(port, backend),
         // `cargo test --all-targets` starts benches too; it is not what it wants to wait for.
         words if !words.contains(&"--bench") => Ok(()),
+        ["instructions", ..] => count::instructions(env::var("SCENARIO").ok().as_deref()),
+        ["syscalls", ..] => count::system_calls(),
+        ["page", ..] => page::write(),
         _ => run(),
     };
     match outcome {
@@ -80,34 +57,68 @@ fn main() -> ExitCode {
     }
 }
 
+/// All scenarios that were asked for; what fails in one does not spare the others.
 fn run() -> Outcome<()> {
-    let scenario = Scenario::named(&env::var("SCENARIO").unwrap_or("hot64".to_owned()))?;
     let rounds = number("ROUNDS", 5, 50)?;
-    let seconds = number("SECONDS", 4, 60)?;
-    let length = Duration::from_secs(seconds);
-    let peers = Peers::start(scenario)?;
-    let mut rows: Vec<Row> = peers.all().iter().map(|peer| Row::new(peer.name)).collect();
-    for peer in peers.all() {
-        load::check(peer)?;
-        load::fire(peer, Duration::from_secs(1), peers.folder())?;
+    let seconds = seconds()?;
+    let tokens = usize::try_from(number("TOKENS", 1_000_000, 10_000_000)?)?;
+    let mut failed = Vec::new();
+    for mut scenario in scenario::chosen(env::var("SCENARIO").ok().as_deref())? {
+        if let Caller::Many(wanted) = scenario.caller {
+            scenario.caller = Caller::Many(wanted.min(tokens));
+        }
+        if let Err(error) = measure(&scenario, rounds, seconds) {
+            eprintln!("bench: {}: {error}", scenario.name);
+            failed.push(scenario.name);
+        }
     }
-    for round in 0..rounds {
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", ")).into()) }
+}
+
+/// One scenario: starts its peers, and asks one after the other.
+fn measure(scenario: &Scenario, rounds: u64, seconds: f64) -> Outcome<()> {
+    let peers = Peers::start(scenario, std::thread::available_parallelism()?.get())?;
+    let mut rows: Vec<Row> = peers.all.iter().map(|peer| Row::new(peer.kind.name())).collect();
+    let kept = matches!(scenario.way, Way::Rest | Way::Hold | Way::Fill);
+    let requests = (scenario.second as f64 * seconds) as u64;
+    if !kept {
+        for peer in &peers.all {
+            load::check(&peers, peer, scenario)?;
+            load::fire(&peers, peer, scenario, requests)?;
+        }
+    }
+    // Memory is what was taken once: it would not be taken again in another round.
+    for round in 0..if kept { 1 } else { rounds } {
         for turn in 0..rows.len() {
             // Another one begins each round: whoever comes after a pause is at no advantage.
             let index = (turn + usize::try_from(round)?) % rows.len();
-            let peer = &peers.all()[index];
-            let shot: Shot = load::fire(peer, length, peers.folder())?;
-            eprintln!(
-                "round {}/{rounds}  {:<13} {:6.2} µs/request  {:6.0} requests/s",
-                round + 1,
-                peer.name,
-                shot.cpu_us(),
-                shot.per_second()
-            );
+            let peer = &peers.all[index];
+            let shot = if kept {
+                memory::measure(&peers, peer, scenario)?
+            } else {
+                load::fire(&peers, peer, scenario, requests)?
+            };
+            let name = format!("{} {}/{rounds}", scenario.name, round + 1);
+            match shot.get("cpu_us") {
+                Some(cpu) => eprintln!("{name:<16} {:<16} {cpu:8.2} µs/request", peer.kind.name()),
+                None => eprintln!("{name:<16} {:<16} {shot:?}", peer.kind.name()),
+            }
             rows[index].add(shot);
         }
     }
-    report::print(&rows, scenario, rounds, seconds)
+    let (name, about) = (scenario.name.to_owned(), scenario.about.to_owned());
+    let requests = if kept { 0 } else { requests };
+    let versions = versions::all();
+    Table { scenario: name, about, requests, versions, rows }.publish()
+}
+
+/// Nominal seconds of a shot; a part of one is enough to see that everything runs.
+fn seconds() -> Outcome<f64> {
+    let Ok(text) = env::var("SECONDS") else { return Ok(2.0) };
+    match text.parse() {
+        Ok(seconds) if (0.01..=60.0).contains(&seconds) => Ok(seconds),
+        _ => Err(format!("SECONDS={text}: from 0.01 to 60").into()),
+    }
 }
 
 /// A number from the environment, within what the bench may take.

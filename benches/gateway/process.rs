@@ -1,11 +1,13 @@
 //! Processes that end with the bench, and the CPU time that they have used.
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     net::{SocketAddr, TcpListener, TcpStream},
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Mutex,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -14,8 +16,8 @@ use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal
 
 use crate::Outcome;
 
-/// Longest wait for a process to listen, and to end.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest wait for a process to listen, and to end: under valgrind both take seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A process of ours; dropping it ends it.
 pub(crate) struct Process {
@@ -73,26 +75,53 @@ impl Process {
         Ok(process)
     }
 
-    /// User and system time of the process and its children, so far.
+    /// User and system time of all threads of the process and its children, so far. In nanoseconds as
+    /// the scheduler counts them: `utime` and `stime` are rounded to hundredths of a second.
     pub(crate) fn cpu(&self) -> Outcome<Duration> {
+        let mut nanos = 0;
+        for pid in self.pids()? {
+            for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+                // A thread may have ended since.
+                let said = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+                nanos += said.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0);
+            }
+        }
+        Ok(Duration::from_nanos(nanos))
+    }
+
+    /// Memory in bytes, pages that several processes share counted in parts (PSS).
+    pub(crate) fn memory(&self) -> Outcome<u64> {
+        let mut kib = 0;
+        for pid in self.pids()? {
+            let said = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+            let pss = said.lines().find_map(|line| line.strip_prefix("Pss:"));
+            let pss = pss.and_then(|rest| rest.trim().strip_suffix(" kB")).ok_or("no Pss")?;
+            kib += pss.parse::<u64>()?;
+        }
+        Ok(kib * 1024)
+    }
+
+    /// The same, when it has stopped changing.
+    pub(crate) fn settled_memory(&self) -> Outcome<u64> {
+        let given_up = Instant::now() + PATIENCE;
+        let mut last = self.memory()?;
+        loop {
+            sleep(Duration::from_millis(500));
+            let now = self.memory()?;
+            if now.abs_diff(last) <= last / 500 || Instant::now() > given_up {
+                return Ok(now);
+            }
+            last = now;
+        }
+    }
+
+    /// The process and its children.
+    pub(crate) fn pids(&self) -> Outcome<Vec<String>> {
         let pid = self.child.id();
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-        let own = ticks(&pid.to_string())?;
-        let ticks = children.split_whitespace().map(ticks).sum::<Outcome<u64>>()? + own;
-        let per_second = rustix::param::clock_ticks_per_second();
-        Ok(Duration::from_secs(ticks) / u32::try_from(per_second)?)
-    }
-}
-
-/// `utime` and `stime` of all threads: fields 14 and 15 of `proc_pid_stat(5)`, of which the second may
-/// hold blanks.
-fn ticks(pid: &str) -> Outcome<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, after_name) = stat.rsplit_once(')').ok_or("no name in stat")?;
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    match fields.get(11..13) {
-        Some([user, system]) => Ok(user.parse::<u64>()? + system.parse::<u64>()?),
-        _ => Err("stat is too short".into()),
+        let mut pids: Vec<String> = children.split_whitespace().map(str::to_owned).collect();
+        pids.push(pid.to_string());
+        Ok(pids)
     }
 }
 
@@ -115,7 +144,16 @@ impl Drop for Process {
     }
 }
 
-/// A port that nobody listens on at the moment.
+/// Ports that were given out: whoever got one may not listen yet.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// A port that nobody listens on at the moment, and never the same twice.
 pub(crate) fn free_port() -> Outcome<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    let mut given = GIVEN.lock().map_err(|_| "a thread panicked")?;
+    loop {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        if given.insert(port) {
+            return Ok(port);
+        }
+    }
 }
