@@ -8,7 +8,7 @@ MINUTES ?= 60
 SEED ?= 1
 
 .PHONY: help demo build test gauntlet gauntlet-servers soak soak-packages lint doc golden packages clean \
-	bench bench-docs bench-instructions bench-syscalls bench-packages count-packages
+	bench bench-docs bench-instructions bench-syscalls bench-micro bench-packages count-packages
 
 help:            ## this list
 	@grep -E '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 20
@@ -46,6 +46,9 @@ bench-docs:      ## write the figures of the last runs into docs/performance.md
 
 bench-instructions: count-packages ## user instructions and allocations of a request against their budgets (`UPDATE=1` writes them)
 	$(CARGO) bench --quiet --bench gateway -- instructions
+
+bench-micro:     ## the parts of a decision alone: canonical form, rules, permissions, tokens
+	$(CARGO) bench --quiet --bench parts
 
 bench-syscalls: bench-packages count-packages ## system calls of a request
 	$(CARGO) bench --quiet --bench gateway -- syscalls

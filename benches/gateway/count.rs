@@ -115,7 +115,7 @@ fn callgrind(scenario: &Scenario, requests: u64) -> Outcome<Profile> {
     let folder = ground.folder.path();
     let credentials = tokens::make(scenario, ground.redis.1, folder)?;
     let (backend, redis) = (ground.backend.1, ground.redis.1);
-    let site = Site { folder, backend, redis, scenario, workers: 1 };
+    let site = Site { folder, backend, redis, scenario, workers: 1, timeout: "3s" };
     let (words, port) = site.tollgate()?;
     let out = folder.join("callgrind.out");
     let option = format!("--callgrind-out-file={}", out.display());
@@ -128,6 +128,7 @@ fn callgrind(scenario: &Scenario, requests: u64) -> Outcome<Profile> {
     let asked = Arc::new(Asked::new(scenario, Arc::new(credentials)));
     let connections = CONNECTIONS;
     let target = Target { asked, port, tls: None, connections, anew: false, requests, first: 0 };
+    load::check(&target, scenario.name, false)?;
     let seen = load::run(&target, || Ok(()))?;
     if let Some(error) = seen.first {
         return Err(format!("{}: {error}", scenario.name).into());
@@ -169,8 +170,8 @@ pub(crate) fn system_calls() -> Outcome<()> {
     let requests = 20_000;
     let mut rows = Vec::new();
     for peer in &peers.all {
-        load::check(&peers, peer, &scenario)?;
         let target = Target::new(&peers, peer, &scenario, requests);
+        load::check(&target, peer.kind.name(), false)?;
         load::run(&target, || Ok(()))?;
         let target = Target::new(&peers, peer, &scenario, requests);
         let (mut tracer, out) = (None, peers.folder().join("strace"));

@@ -26,6 +26,7 @@ mod versions;
 
 use std::{env, error::Error, process::ExitCode};
 
+use load::Target;
 use peers::Peers;
 use report::{Row, Table};
 use scenario::{Caller, Scenario, Way};
@@ -81,9 +82,12 @@ fn measure(scenario: &Scenario, rounds: u64, seconds: f64) -> Outcome<()> {
     let mut rows: Vec<Row> = peers.all.iter().map(|peer| Row::new(peer.kind.name())).collect();
     let kept = matches!(scenario.way, Way::Rest | Way::Hold | Way::Fill);
     let requests = (scenario.second as f64 * seconds) as u64;
-    if !kept {
-        for peer in &peers.all {
-            load::check(&peers, peer, scenario)?;
+    for peer in &peers.all {
+        let target = Target::new(&peers, peer, scenario, 1);
+        if scenario.way != Way::Rest {
+            load::check(&target, peer.kind.name(), scenario.wire.is_http2())?;
+        }
+        if !kept {
             load::fire(&peers, peer, scenario, requests)?;
         }
     }

@@ -242,18 +242,28 @@ pub(crate) fn run(target: &Target, start: impl FnOnce() -> Outcome<()>) -> Outco
     })
 }
 
-/// One request by hand: a peer that refuses, or gives another answer, must not look fast.
-pub(crate) fn check(peers: &Peers, peer: &Peer, scenario: &Scenario) -> Outcome<()> {
-    let mut target = Target::new(peers, peer, scenario, 1);
-    target.connections = 1;
-    let seen = match scenario.wire.is_http2() {
-        true => h2load::run(&target, || Ok(()))?,
-        false => run(&target, || Ok(()))?,
-    };
-    match seen.first {
-        None => Ok(()),
-        Some(first) => {
-            Err(format!("{} does not answer as it should: {first}", peer.kind.name()).into())
+/// Longest wait for a first good answer.
+const FIRST: Duration = Duration::from_secs(30);
+
+/// Asks until a peer answers as it should, since its connection to the store is made beside its first
+/// requests. A peer that refuses, or gives another answer, must not look fast.
+pub(crate) fn check(target: &Target, name: &str, http2: bool) -> Outcome<()> {
+    let mut target = target.clone();
+    (target.connections, target.requests) = (1, 1);
+    let given_up = Instant::now() + FIRST;
+    loop {
+        let seen = match http2 {
+            true => h2load::run(&target, || Ok(())),
+            false => run(&target, || Ok(())),
+        };
+        let error = match seen.map(|seen| seen.first) {
+            Ok(None) => return Ok(()),
+            Ok(Some(first)) => first,
+            Err(error) => error.to_string(),
+        };
+        if Instant::now() > given_up {
+            return Err(format!("{name} does not answer as it should: {error}").into());
         }
+        thread::sleep(Duration::from_millis(100));
     }
 }

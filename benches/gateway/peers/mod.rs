@@ -35,6 +35,8 @@ pub(crate) struct Site<'a> {
     pub(crate) scenario: &'a Scenario,
     /// Threads or processes that serve.
     pub(crate) workers: usize,
+    /// Tollgate's longest wait for the store: the default, unless time itself is slow.
+    pub(crate) timeout: &'static str,
 }
 
 /// Everything that runs for one scenario. The order of the fields is that in which they end.
@@ -78,7 +80,7 @@ impl Peers {
         let (backend, redis) = (ground.backend.1, ground.redis.1);
         let credentials = Arc::new(tokens::make(scenario, redis, folder)?);
         let shared = Arc::new(Asked::new(scenario, credentials));
-        let site = Site { folder, backend, redis, scenario, workers };
+        let site = Site { folder, backend, redis, scenario, workers, timeout: "250ms" };
         let mut all = Vec::new();
         for kind in taking_part(scenario) {
             let (process, port) = site.start(kind)?;

@@ -37,13 +37,14 @@ pub(super) fn command_line(site: &Site<'_>, kind: Kind, port: u16) -> Outcome<[S
         scenario.wire.is_tls(),
         u8::from(kind == Kind::TollgateMany && scenario.caller == Caller::User),
     );
+    let timeout = site.timeout;
     let access = if scenario.log { "json" } else { "off" };
     let mut text = format!(
         r#"
 listen  = {{ at = "127.0.0.1:{port}", tls = {tls} }}
 health  = "127.0.0.1:{health}"
 backend = "http://127.0.0.1:{backend}"
-store   = "redis://127.0.0.1:{redis}/{database}"
+store   = {{ url = "redis://127.0.0.1:{redis}/{database}", timeout = "{timeout}" }}
 secret  = "{SECRET}"
 workers = {workers}
 "#
