@@ -14,7 +14,7 @@ use crate::{
     load::{self, Asked, Shot, Target},
     peers::{Ground, Peers, Site},
     process::{Process, tied},
-    report::{Row, Table},
+    report::{self, Row, Table},
     scenario::{Caller, Kind, Scenario, named},
     tokens, versions,
 };
@@ -134,6 +134,9 @@ fn callgrind(scenario: &Scenario, requests: u64) -> Outcome<Profile> {
         return Err(format!("{}: {error}", scenario.name).into());
     }
     drop(process); // ends it, and so the profile is written
+    // For `callgrind_annotate`: where they went.
+    fs::create_dir_all(report::folder())?;
+    fs::copy(&out, report::folder().join(format!("{}.callgrind", scenario.name)))?;
     Profile::read(&fs::read_to_string(out)?)
 }
 

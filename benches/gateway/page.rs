@@ -63,7 +63,8 @@ fn figures(tables: &[Table]) -> Outcome<String> {
     }
     for table in tables {
         let (names, lines) = table.cells();
-        let _ = writeln!(out, "\n**{}**: {}\n", table.scenario, table.about);
+        let (scenario, about, how) = (&table.scenario, &table.about, table.how());
+        let _ = writeln!(out, "\n**{scenario}**: {about}{how}\n");
         let _ = writeln!(out, "|{}|\n|{}", names.join("|"), "---|".repeat(names.len()));
         for line in lines {
             let _ = writeln!(out, "|{}|", line.join("|"));

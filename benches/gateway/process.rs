@@ -86,6 +86,9 @@ impl Process {
                 nanos += said.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0);
             }
         }
+        if nanos == 0 {
+            return Err("this kernel keeps no /proc/PID/task/TID/schedstat".into());
+        }
         Ok(Duration::from_nanos(nanos))
     }
 

@@ -66,6 +66,17 @@ impl Table {
         self.rows.iter().find(|row| row.name == name)
     }
 
+    /// How often, where that is more than once.
+    pub(crate) fn how(&self) -> String {
+        let rounds = self.rows.iter().flat_map(|row| row.figures.values()).map(Vec::len).max();
+        match rounds {
+            Some(rounds) if rounds > 1 => {
+                format!("; {rounds} rounds of {} requests", grouped(self.requests as f64, 0))
+            }
+            Some(_) | None => String::new(),
+        }
+    }
+
     /// Whom the ratios of the table are to: nginx, or whoever stands first where it takes no part.
     fn base(&self) -> Option<&Row> {
         self.row("nginx").or(self.rows.first())
@@ -108,7 +119,7 @@ impl Table {
     /// # Errors
     /// Tollgate lost requests.
     pub(crate) fn publish(&self) -> Outcome<()> {
-        println!("\n{}: {}", self.scenario, self.about);
+        println!("\n{}: {}{}", self.scenario, self.about, self.how());
         let (names, lines) = self.cells();
         let width = |column: usize| {
             let cells = lines.iter().filter_map(|line| line.get(column));

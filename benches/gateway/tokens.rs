@@ -10,7 +10,7 @@ use std::{
     net::TcpStream,
     path::Path,
     thread::sleep,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tollgate::{
@@ -33,6 +33,9 @@ pub(crate) const SECRET: &str = "benchbenchbenchbenchbenchbenchbenchbench";
 
 /// HAProxy's map, in the temporary folder.
 pub(crate) const MAP: &str = "tokens.map";
+
+/// Longest wait for an answer, and for a tenant.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Long enough for any run.
 const LIFETIME: Duration = Duration::from_secs(6 * 3600);
@@ -190,7 +193,7 @@ struct Wire {
 impl Wire {
     fn connect(port: u16) -> Outcome<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self { stream: BufReader::new(stream), commands: String::new(), waiting: 0 })
     }
 
@@ -242,11 +245,10 @@ pub(crate) fn user(port: u16, permissions: Option<usize>) -> Outcome<Credentials
     let user = format!(
         r#"{{"username":"{name}","email":"{name}@shop.example","password":"of the bench"}}"#
     );
-    // The tenant is made beside the first requests.
-    let mut tries = 0;
+    // The tenant is made beside the first requests; under valgrind its admin's password takes a while.
+    let given_up = Instant::now() + PATIENCE;
     while let Err(error) = ask(port, "POST", "/acme/shop/users", None, &user) {
-        tries += 1;
-        if tries > 50 {
+        if Instant::now() > given_up {
             return Err(error);
         }
         sleep(Duration::from_millis(100));
@@ -283,7 +285,7 @@ fn log_in(port: u16, path: &str, name: &str) -> Outcome<String> {
 /// The body of an answer that has to be 200.
 fn ask(port: u16, method: &str, path: &str, token: Option<&str>, body: &str) -> Outcome<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     let fields =
         format!("Host: bench\r\nConnection: close\r\n{token}Content-Length: {}", body.len());

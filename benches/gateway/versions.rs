@@ -15,10 +15,11 @@ const ASKED: &[(&str, &str, &str)] = &[
 pub(crate) fn all() -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     for (name, program, word) in ASKED {
-        all.extend(first_line(program, word).map(|said| ((*name).to_owned(), said)));
+        let number = first_line(program, word).and_then(|said| number(&said));
+        all.extend(number.map(|number| ((*name).to_owned(), number)));
     }
     let ours = first_line(&Kind::Tollgate.binary(), "--version");
-    all.extend(ours.map(|said| ("Tollgate".to_owned(), said)));
+    all.extend(ours.and_then(|said| number(&said)).map(|said| ("Tollgate".to_owned(), said)));
     all.extend(first_line("date", "-uI").map(|said| ("on".to_owned(), said)));
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     all.insert("Linux".to_owned(), kernel.trim().to_owned());
@@ -34,4 +35,12 @@ fn first_line(program: &str, word: &str) -> Option<String> {
     let output = Command::new(program).arg(word).output().ok()?;
     let said = if output.stdout.is_empty() { output.stderr } else { output.stdout };
     Some(String::from_utf8_lossy(&said).lines().next()?.trim().to_owned())
+}
+
+/// The first word that has a digit and a full stop in it, from its first digit on.
+fn number(said: &str) -> Option<String> {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let word =
+        said.split_whitespace().find(|word| word.contains(is_digit) && word.contains('.'))?;
+    Some(word[word.find(is_digit)?..].to_owned())
 }
