@@ -1,6 +1,6 @@
 //! What is counted rather than timed: instructions, allocations, system calls.
 //!
-//! Counts hardly depend on the machine, and not at all on what else runs on it. Instructions and
+//! Counts hardly depend on the machine, nor on what else runs on it. Instructions and
 //! allocations are the difference of two runs of different length under callgrind, so that starting,
 //! connecting and ending are not in it.
 

@@ -63,6 +63,7 @@ fn run() -> Outcome<()> {
     let rounds = number("ROUNDS", 5, 50)?;
     let seconds = seconds()?;
     let tokens = usize::try_from(number("TOKENS", 1_000_000, 10_000_000)?)?;
+    process::raise_descriptors()?;
     let mut failed = Vec::new();
     for mut scenario in scenario::chosen(env::var("SCENARIO").ok().as_deref())? {
         if let Caller::Many(wanted) = scenario.caller {
@@ -110,7 +111,16 @@ fn measure(scenario: &Scenario, rounds: u64, seconds: f64) -> Outcome<()> {
             rows[index].add(shot);
         }
     }
-    let (name, about) = (scenario.name.to_owned(), scenario.about.to_owned());
+    let name = scenario.name.to_owned();
+    let about = match scenario.caller {
+        Caller::Many(tokens) => format!("{} ({tokens} tokens)", scenario.about),
+        Caller::Nobody
+        | Caller::One
+        | Caller::IllFormed
+        | Caller::Forged
+        | Caller::Expired
+        | Caller::User => scenario.about.to_owned(),
+    };
     let requests = if kept { 0 } else { requests };
     let versions = versions::all();
     Table { scenario: name, about, requests, versions, rows }.publish()

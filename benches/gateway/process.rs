@@ -12,12 +12,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
+use rustix::process::{
+    Pid, Resource, Signal, getrlimit, kill_process, set_parent_process_death_signal, setrlimit,
+};
 
 use crate::Outcome;
 
 /// Longest wait for a process to listen, and to end: under valgrind both take seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Lets this process and what it starts have as many descriptors as they may: some scenarios hold ten
+/// thousand connections.
+pub(crate) fn raise_descriptors() -> Outcome<()> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    Ok(setrlimit(Resource::Nofile, limit)?)
+}
 
 /// A process of ours; dropping it ends it.
 pub(crate) struct Process {
