@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{fences::Fences, secret::Secret};
 
-/// Places: 1.3 MiB of them a worker.
+/// Places, of a pointer each: 128 KiB a worker.
 const PLACES: usize = 16_384;
 
 /// Fields that tell a backend who is asking.
@@ -63,7 +63,7 @@ impl Deref for Caller {
 
 /// The array.
 pub(super) struct HotLevel {
-    places: Box<[Option<Entry>]>,
+    places: Box<[Option<Box<Entry>>]>,
     /// Random, so that nobody can choose tokens that push each other out.
     hasher: RandomState,
 }
@@ -90,7 +90,7 @@ impl HotLevel {
 
     /// Who `text` proved, if that is remembered and still counts.
     pub(super) fn get(&self, text: &str, fences: &Fences, now: Instant) -> Option<Rc<Caller>> {
-        let entry = self.places[self.place(text)].as_ref()?;
+        let entry = self.places[self.place(text)].as_deref()?;
         let counts = *entry.text == *text
             && entry.epoch == fences.epoch()
             && entry.confirmed.counts(fences, now);
@@ -110,7 +110,8 @@ impl HotLevel {
             Some(entry) => (entry.text, caller()),
             None => (text.into(), caller()),
         };
-        self.places[place] = Some(Entry { text, caller: Rc::clone(&caller), confirmed, epoch });
+        let entry = Entry { text, caller: Rc::clone(&caller), confirmed, epoch };
+        self.places[place] = Some(Box::new(entry));
         caller
     }
 
