@@ -20,19 +20,19 @@ const OF_GRANTS: [&str; 6] =
     ["grant_type", "username", "password", "client_id", "client_secret", "ttl"];
 
 /// A request's parameters, read from one place.
-pub(super) struct Input {
+pub(crate) struct Input {
     /// The body as JSON, or the form or the query as an object of strings.
     values: Map<String, Value>,
     /// The elements, where the body is an array.
     pub(super) batch: Option<Vec<Value>>,
     query: Vec<(String, String)>,
     /// What was said where a body was meant.
-    pub(super) source: Source,
+    pub(crate) source: Source,
 }
 
 /// Where the parameters stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     Query,
     Form,
     Json,
@@ -42,7 +42,7 @@ pub(super) enum Source {
 
 impl Input {
     /// Reads the query and the body of a request.
-    pub(super) fn read(
+    pub(crate) fn read(
         method: &Method,
         query: Option<&str>,
         content_type: Option<&str>,
@@ -139,7 +139,7 @@ impl Input {
     }
 
     /// The query as the envelope echoes it: without what is a secret, or may be.
-    pub(super) fn echoed(&self) -> Map<String, Value> {
+    pub(crate) fn echoed(&self) -> Map<String, Value> {
         const HIDDEN: [&str; 10] = [
             "client_id",
             "client_secret",

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Answer, Desk, Fault, TenantDesk, entities,
     fault::class,
+    grant::{ClientFrom, Grant},
     lifetime::{NEVER_SECONDS, seconds_left},
 };
 use crate::{
@@ -24,21 +25,6 @@ use crate::{
     },
 };
 
-/// How somebody asks for a token.
-enum Grant {
-    Password {
-        username: String,
-        password: Secret,
-    },
-    /// Id, secret, and where they stood.
-    Client {
-        id: String,
-        secret: Secret,
-        from: ClientFrom,
-    },
-    None,
-}
-
 /// A client whose secret is right.
 struct ProvenClient {
     /// The record of a token for it, without its times.
@@ -47,14 +33,6 @@ struct ProvenClient {
     more: Map<String, Value>,
     /// Whose it is.
     organization: String,
-}
-
-/// A wrong client is answered as its place demands.
-#[derive(Clone, Copy)]
-enum ClientFrom {
-    Body,
-    Query,
-    Basic,
 }
 
 impl Desk<'_> {
@@ -268,45 +246,10 @@ impl Desk<'_> {
         }
     }
 
-    /// Reads the grant. Parameters of a kind that nobody knows are none.
     fn grant(&self) -> Result<Grant, Fault> {
-        let input = &self.input;
-        if *self.call.method == Method::POST
-            && input.source == super::input::Source::Nothing
-            && input.query("grant_type").is_none()
-            && self.call.token.is_none()
-        {
-            return Err(Fault::argument("missing json post data"));
-        }
-        let from_query = input.source == super::input::Source::Query;
-        match input.text("grant_type")?.as_deref() {
-            Some("password") => {
-                // The platform's SDK for Node sends an address under its own name.
-                let username = match input.text("username")? {
-                    Some(username) => Some(username),
-                    None => input.text("email")?,
-                };
-                match (username, input.secret("password")?) {
-                    (Some(username), Some(password)) => Ok(Grant::Password { username, password }),
-                    _ => Err(Fault::grant()),
-                }
-            }
-            Some("client_credentials") => {
-                if let Some(basic) = &self.call.basic {
-                    let (id, secret) = (basic.id.clone(), basic.secret.clone());
-                    return Ok(Grant::Client { id, secret, from: ClientFrom::Basic });
-                }
-                match (input.text("client_id")?, input.secret("client_secret")?) {
-                    (Some(id), Some(secret)) => {
-                        let from = if from_query { ClientFrom::Query } else { ClientFrom::Body };
-                        Ok(Grant::Client { id, secret, from })
-                    }
-                    _ => Err(Fault::grant()),
-                }
-            }
-            Some(_) => Err(Fault::grant()),
-            None => Ok(Grant::None),
-        }
+        let call = self.call;
+        let has_token = call.token.is_some();
+        Grant::read(call.method, &self.input, call.basic.as_ref(), has_token)
     }
 
     /// Keeps a record and mints its token; the token, and its seconds.
