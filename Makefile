@@ -6,8 +6,10 @@ CARGO ?= cargo
 DEMO_ARGS ?=
 MINUTES ?= 60
 SEED ?= 1
+SECONDS ?= 60
+TARGET ?=
 
-.PHONY: help demo build test gauntlet gauntlet-servers soak soak-packages lint doc golden packages clean \
+.PHONY: help demo build test gauntlet gauntlet-servers soak soak-packages fuzz lint doc golden packages clean \
 	bench bench-docs bench-instructions bench-syscalls bench-micro bench-packages count-packages
 
 help:            ## this list
@@ -56,6 +58,9 @@ bench-syscalls: bench-packages count-packages ## system calls of a request
 soak: soak-packages ## half load while everything fails in turn: `make soak MINUTES=60 SEED=1`
 	$(CARGO) test --release --quiet --test soak -- --minutes $(MINUTES) --seed $(SEED)
 
+fuzz:            ## try what strangers may send, a line for each target: `make fuzz SECONDS=60 TARGET=head` (docs/fuzzing.md)
+	@./fuzz/run $(SECONDS) $(TARGET)
+
 packages:
 	@./deploy/install-packages redis-server faketime curl nodejs npm python3 python3-venv
 
@@ -70,3 +75,4 @@ soak-packages:
 
 clean:           ## remove what was built
 	$(CARGO) clean
+	rm -rf fuzz/target

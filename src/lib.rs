@@ -40,6 +40,8 @@ pub mod directory;
 pub mod explain;
 pub mod fences;
 pub mod gateway;
+#[cfg(any(test, fuzzing))]
+pub mod laws;
 mod nearest;
 pub mod permission;
 pub mod policy;

@@ -3,12 +3,7 @@
 //! The files are read once, when the configuration is: what is wrong with one has a place in the report,
 //! and no connection waits for a disk. A key stays inside rustls; nothing here can print it.
 
-use std::{
-    fmt,
-    fs::File,
-    io::{self, Read as _},
-    sync::Arc,
-};
+use std::{fmt, sync::Arc};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -17,10 +12,7 @@ use rustls::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{Http, interpolate::reason, reader::Value};
-
-/// Largest file of certificates: the roots of a whole system are a quarter of this.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+use super::{Http, disk::FILE_BYTES_MAX, interpolate::reason, reader::Value};
 
 /// How the servers of a backend are spoken to over TLS. Equal when the files held the same: a pool lives
 /// on across a reload only then.
@@ -154,12 +146,7 @@ impl<'c> Pem<'c> {
         let text = value.text()?;
         let path = value.cx.resolve(&text.text);
         value.cx.source(path.clone());
-        let read = || -> io::Result<Vec<u8>> {
-            let mut bytes = Vec::new();
-            File::open(&path)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        match read() {
+        match value.cx.disk.read(&path, FILE_BYTES_MAX) {
             Ok(bytes) => Some(Self { value: value.clone(), bytes }),
             Err(error) => {
                 let message = format!("cannot read {}: {}", text.quoted(), reason(&error));
@@ -202,7 +189,7 @@ fn roots_of(ca: &Pem) -> Option<Vec<CertificateDer<'static>>> {
 
 /// Some of a system's roots may be odd; none at all means that no server is ever believed.
 fn system_roots(url: &Value) -> Option<Vec<CertificateDer<'static>>> {
-    let found = rustls_native_certs::load_native_certs().certs;
+    let found = url.cx.disk.system_roots();
     if found.is_empty() {
         let hint =
             "install them, or name a file: `[backends.NAME]` with `tls = { ca = \"ca.pem\" }`";

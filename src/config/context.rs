@@ -1,5 +1,5 @@
 //! What reading a configuration shares: the files so far, the mistakes so far, and the outside world
-//! it may ask (variables, small files, the time), handed in so that a test can stand in for it.
+//! it may ask (variables, files, the time), handed in so that a test can stand in for it.
 
 use std::{
     cell::RefCell,
@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    disk::Disk,
     report::{Mistake, Report},
     source::{Place, SourceFile},
 };
@@ -19,6 +20,7 @@ pub(super) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub(super) struct Context<'a> {
     pub(super) variables: Variables<'a>,
     pub(super) now: SystemTime,
+    pub(super) disk: Disk,
     /// The configuration file's folder: what relative paths are relative to.
     pub(super) folder: PathBuf,
     files: RefCell<Vec<SourceFile>>,
@@ -38,6 +40,7 @@ impl<'a> Context<'a> {
         Self {
             variables,
             now,
+            disk: Disk::Real,
             folder,
             files: RefCell::default(),
             mistakes: RefCell::default(),

@@ -1,12 +1,13 @@
 //! `include`: further files with `[rules]` and `[expect]`, found by name.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
 use super::{
     context::Context,
+    disk::{Disk, FILE_BYTES_MAX},
     interpolate::reason,
     reader::{Table, Text},
     report::Mistake,
@@ -27,7 +28,7 @@ pub(super) fn read(top: &Table, main: &Path) -> Vec<Included> {
     let mut included = Vec::new();
     for pattern in patterns {
         for path in find(top.cx, &pattern) {
-            if same_file(&path, main) {
+            if top.cx.disk.is_same(&path, main) {
                 let message = format!("{} includes this very file", pattern.quoted());
                 pattern.bad(top.cx, message, "put the other files into a folder of their own");
             } else if !seen.contains(&path) {
@@ -50,18 +51,33 @@ pub(super) fn check_keys(table: Table) {
 }
 
 fn read_file(cx: &Context, pattern: &Text, path: PathBuf) -> Option<Included> {
-    let read = fs::read_to_string(&path);
-    cx.source(path.clone());
+    let read = cx.disk.read_text(&path, FILE_BYTES_MAX);
+    let name = shown(pattern, &path);
+    cx.source(path);
     match read {
         Ok(text) => {
-            let file = cx.add_file(path.display().to_string(), text.clone());
+            let file = cx.add_file(name, text.clone());
             Some(Included { file, text })
         }
         Err(error) => {
-            let message = format!("cannot read `{}`: {}", path.display(), reason(&error));
+            let message = format!("cannot read `{name}`: {}", reason(&error));
             pattern.bad(cx, message, "create it, or correct the path");
             None
         }
+    }
+}
+
+/// A file's name in reports: of a pattern with a variable in it, what the configuration says.
+fn shown(pattern: &Text, path: &Path) -> String {
+    if !pattern.is_filled_in() {
+        return path.display().to_string();
+    }
+    let found = path.file_name().and_then(|name| name.to_str());
+    match (pattern.written.rsplit_once('/'), found) {
+        (Some((folder, name)), Some(found)) if name.contains('*') && !name.contains('}') => {
+            format!("{folder}/{found}")
+        }
+        _ => pattern.written.clone(),
     }
 }
 
@@ -83,7 +99,7 @@ fn find(cx: &Context, pattern: &Text) -> Vec<PathBuf> {
     let folder = cx.resolve(folder);
     // A file that is added later belongs to the configuration too.
     cx.source(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.clone() });
-    match matching(&folder, name) {
+    match matching(&cx.disk, &folder, name) {
         Ok(paths) => paths,
         // A folder that is not there holds no file.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -95,15 +111,13 @@ fn find(cx: &Context, pattern: &Text) -> Vec<PathBuf> {
     }
 }
 
-fn matching(folder: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
+fn matching(disk: &Disk, folder: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
     let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let mut paths = Vec::new();
-    for entry in fs::read_dir(listed)? {
-        let name = entry?.file_name();
+    for name in disk.list(listed)? {
         let path = folder.join(&name);
         // As in a shell, hidden files are named or not meant: mounted folders are full of them.
-        let fits = name.to_str().is_some_and(|name| !name.starts_with('.') && fits(pattern, name));
-        if fits && path.is_file() {
+        if !name.starts_with('.') && fits(pattern, &name) && disk.is_file(&path) {
             paths.push(path);
         }
     }
@@ -124,13 +138,6 @@ fn fits(pattern: &str, name: &str) -> bool {
         rest = &rest[at + piece.len()..];
     }
     rest.ends_with(last)
-}
-
-fn same_file(a: &Path, b: &Path) -> bool {
-    match (a.canonicalize(), b.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => a == b,
-    }
 }
 
 /// Notes what the parser could not read.

@@ -3,11 +3,7 @@
 //! Runs on each value after the file has been parsed, so that a value can never become syntax of
 //! the file and places stay true. What a variable held is never part of a message.
 
-use std::{
-    fs,
-    io::{ErrorKind, Read},
-    ops::Range,
-};
+use std::{io::ErrorKind, ops::Range};
 
 use super::context::Context;
 
@@ -19,8 +15,7 @@ pub(super) struct Fault {
     pub(super) hint: String,
 }
 
-/// Largest file that `${file:…}` reads. Secrets and certificates are far smaller; a wrong path such as
-/// `/dev/zero` must not fill the memory.
+/// Largest file that `${file:…}` reads, bytes. Secrets and certificates are far smaller.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// Replaces every reference in `text`; `None` when there is none.
@@ -94,15 +89,12 @@ fn read_file(cx: &Context, path: &str) -> Result<String, (String, String)> {
     let full = cx.resolve(path);
     cx.source(full.clone());
     let hint = || "create it, or correct the path".to_owned();
-    let mut text = String::new();
-    let read = fs::File::open(&full)
-        .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text));
-    match read {
-        Err(error) => Err((format!("cannot read `{path}`: {}", reason(&error)), hint())),
-        Ok(_) if text.len() as u64 > FILE_BYTES_MAX => {
+    match cx.disk.read_text(&full, FILE_BYTES_MAX) {
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => {
             Err((format!("`{path}` is larger than 64 KiB"), hint()))
         }
-        Ok(_) => {
+        Err(error) => Err((format!("cannot read `{path}`: {}", reason(&error)), hint())),
+        Ok(text) => {
             let value = text.strip_suffix('\n').unwrap_or(&text);
             let value = value.strip_suffix('\r').unwrap_or(value);
             if value.is_empty() {
@@ -115,11 +107,12 @@ fn read_file(cx: &Context, path: &str) -> Result<String, (String, String)> {
 
 /// An operating system's error in the words of this program, the same on every machine.
 pub(super) fn reason(error: &std::io::Error) -> String {
-    const WORDS: [(ErrorKind, &str); 4] = [
+    const WORDS: [(ErrorKind, &str); 5] = [
         (ErrorKind::NotFound, "there is no such file"),
         (ErrorKind::PermissionDenied, "this user may not read it"),
         (ErrorKind::InvalidData, "it is not UTF-8 text"),
         (ErrorKind::IsADirectory, "it is a folder"),
+        (ErrorKind::FileTooLarge, "it is too large"),
     ];
     let words = WORDS.iter().find(|(kind, _)| *kind == error.kind());
     words.map_or_else(|| error.to_string(), |(_, words)| (*words).to_owned())
@@ -133,7 +126,7 @@ fn is_variable(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, time::SystemTime};
+    use std::{fs, path::Path, time::SystemTime};
 
     use super::*;
 

@@ -1,13 +1,17 @@
 //! From a path to a [`Config`]: every table in turn, then what holds between them.
 
-use std::{fs, path::Path, time::SystemTime};
+use std::{path::Path, time::SystemTime};
 
 use toml::de::DeTable;
 
+#[cfg(any(test, fuzzing))]
+use super::disk::Disk;
 use super::{
     Config, Report, Store, backends,
     context::{Context, Variables},
-    defaults, expect, identity,
+    defaults,
+    disk::FILE_BYTES_MAX,
+    expect, identity,
     include::{self, Included},
     interpolate::reason,
     listen,
@@ -22,14 +26,30 @@ use crate::{
 };
 
 pub(super) fn load(path: &Path, variables: Variables, now: SystemTime) -> Result<Config, Report> {
-    match fs::read_to_string(path) {
-        Ok(text) => parse(&Context::new(path, variables, now), path, text),
+    let cx = Context::new(path, variables, now);
+    match cx.disk.read_text(path, FILE_BYTES_MAX) {
+        Ok(text) => parse(&cx, path, text),
         Err(error) => {
             let message = format!("cannot read `{}`: {}", path.display(), reason(&error));
             let help = "`tollgate init --backend http://127.0.0.1:9000` writes a first one";
             Err(Report::new(vec![Mistake::nowhere(message).help(help)], Vec::new()))
         }
     }
+}
+
+/// Reads `text` apart from this machine: every other file that it names holds `others`, and the
+/// environment is `variables`.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn apart(
+    text: &str,
+    others: &str,
+    variables: Variables,
+    now: SystemTime,
+) -> Result<Config, Report> {
+    let path = Path::new("/etc/tollgate/t.toml");
+    let mut cx = Context::new(path, variables, now);
+    cx.disk = Disk::Made(others.to_owned());
+    parse(&cx, path, text.to_owned())
 }
 
 /// Reads `text`, the content of `path`.

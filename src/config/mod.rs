@@ -13,6 +13,7 @@ pub(crate) mod caller;
 pub mod check;
 mod context;
 mod defaults;
+mod disk;
 mod expect;
 mod foreign;
 mod identity;
@@ -45,6 +46,8 @@ use std::{
 };
 
 pub use backend_tls::BackendTls;
+#[cfg(any(test, fuzzing))]
+pub(crate) use load::apart;
 pub(crate) use quantity::{duration, show_duration};
 pub use report::Report;
 pub use servers::{Backend, HostField, Http, Server};

@@ -1,9 +1,10 @@
 //! `store`: a URL, or a table with a URL and what else a Redis needs.
 
-use std::{fs, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
     RedisAddress, RedisStore, Store, address, defaults,
+    disk::FILE_BYTES_MAX,
     interpolate::reason,
     reader::{Table, Text, Value},
 };
@@ -181,7 +182,7 @@ fn read_prefix(value: &Value) -> Option<String> {
 fn read_ca(value: &Value) -> Option<PathBuf> {
     let text = value.text()?;
     let path = value.cx.resolve(&text.text);
-    match fs::read_to_string(&path) {
+    match value.cx.disk.read_text(&path, FILE_BYTES_MAX) {
         Ok(pem) if pem.contains("-----BEGIN CERTIFICATE-----") => Some(path),
         Ok(_) => {
             value.bad(format!("{} holds no certificate", text.quoted()), "expected PEM");

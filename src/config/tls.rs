@@ -3,10 +3,11 @@
 //! Every file is read and tried here, so that nothing is left to fail at a handshake. What a file holds
 //! is never quoted: a key may stand in the wrong one.
 
-use std::{fs, sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::SystemTime};
 
 use super::{
     context::Context,
+    disk::FILE_BYTES_MAX,
     instant,
     interpolate::reason,
     reader::{Table, Text, Value},
@@ -116,7 +117,7 @@ fn read_file(cx: &Context, value: &Value) -> Option<(Text, Vec<u8>)> {
     let text = value.text()?;
     let path = cx.resolve(&text.text);
     cx.source(path.clone());
-    match fs::read(&path) {
+    match cx.disk.read(&path, FILE_BYTES_MAX) {
         Ok(bytes) => Some((text, bytes)),
         Err(error) => {
             let message = format!("cannot read {}: {}", text.quoted(), reason(&error));

@@ -9,7 +9,7 @@ pub mod health;
 mod inherit;
 mod ledger;
 pub mod local;
-mod proxy_protocol;
+pub(crate) mod proxy_protocol;
 mod tap;
 mod tls;
 mod watch;

@@ -40,7 +40,7 @@ const COMPLAINT_EVERY: Duration = Duration::from_mins(1);
 
 /// Whom a proxy forwards for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
+pub(crate) enum Source {
     /// For itself: a health check.
     Itself,
     /// For somebody without an IP address, or whom it does not name.
@@ -99,7 +99,7 @@ fn complain(proxy: &Peer) {
 ///
 /// # Errors
 /// [`InvalidData`](io::ErrorKind::InvalidData) when there is none to the letter.
-async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Source> {
+pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Source> {
     let mut header = [0; V2_FIXED + V2_MAX];
     let mut length = 0;
     loop {

@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["explain"],
     &["app"],
     &["cli"],
+    &["laws"],
 ];
 
 /// Where nothing may wait, read a clock, or write a log.

@@ -189,6 +189,44 @@ fn a_file_that_cannot_be_read_is_reported_too() {
 }
 
 #[test]
+fn what_a_variable_held_is_not_told_by_the_name_of_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.toml"), "[rules]\n\"GET /a\" = \"nonsense\"\n").unwrap();
+    let main = folder.path().join("t.toml");
+    let variables = |name: &str| match name {
+        "FOLDER" => Some(folder.path().display().to_string()),
+        other => variables(other),
+    };
+    for (include, told) in [
+        ("${FOLDER}/a.toml", "${FOLDER}/a.toml:2"),
+        ("${FOLDER}/a*", "${FOLDER}/a.toml:2"),
+        ("${FOLDER}/b.toml", "cannot read `${FOLDER}/b.toml`"),
+        ("${ADDRESS}", "cannot read `${ADDRESS}`"),
+    ] {
+        fs::write(&main, format!("include = [\"{include}\"]\n")).unwrap();
+        let report = Config::load_with(&main, &variables, now()).err().unwrap().render(false);
+        assert!(report.contains(told), "{report}");
+        assert!(!report.contains("interpolated"), "{report}");
+    }
+}
+
+#[test]
+fn a_file_without_an_end_does_not_fill_the_memory() {
+    let backend = "[backends.x]\nurl = \"https://a\"\ntls = { ca = \"/dev/zero\" }";
+    for text in [
+        "include = [\"/dev/zero\"]",
+        "store = { url = \"rediss://h\", ca = \"/dev/zero\" }",
+        "[tls]\ncertificates = [{ certificate = \"/dev/zero\", key = \"/dev/zero\" }]",
+        backend,
+    ] {
+        let report = read(text).err().unwrap().render(false);
+        assert!(report.contains("it is too large"), "{report}");
+    }
+    let report = Config::load_with(Path::new("/dev/zero"), &variables, now()).err().unwrap();
+    assert!(report.first_line().contains("it is too large"));
+}
+
+#[test]
 #[rustfmt::skip] // a table is read by column
 fn an_expectation_is_what_the_gateway_would_do() {
     const RULES: &str = "[rules]\n\"GET /catalog/**\" = \"guest\"\n\"GET /status\" = \"public\"\n\
