@@ -192,7 +192,16 @@ fn identity_value(template: &[Piece], principal: Option<&Principal>) -> Option<S
             (Piece::Scopes, Some(principal)) => encode_list(&mut value, &principal.scopes)?,
         }
     }
-    Some(value)
+    Some(without_outer_blanks(value))
+}
+
+/// Blanks at the ends, which only a template's text can have, are no part of a value (RFC 9110 5.5):
+/// HTTP/1.1 loses them on the way, and HTTP/2 takes the request for malformed (RFC 9113 8.2.1).
+fn without_outer_blanks(mut value: String) -> String {
+    value.truncate(value.trim_end_matches(' ').len());
+    let before = value.len() - value.trim_start_matches(' ').len();
+    value.drain(..before);
+    value
 }
 
 fn encode_list(value: &mut String, items: &[String]) -> Option<()> {
@@ -239,8 +248,9 @@ mod tests {
     #[test]
     fn values_cannot_end_a_line_or_a_list_item() {
         let eve = eve();
+        let unnamed = Principal { id: String::new(), ..eve.clone() };
         #[rustfmt::skip]
-        let rows: [(&[Piece], Option<&Principal>, Option<&str>); 7] = [
+        let rows: [(&[Piece], Option<&Principal>, Option<&str>); 9] = [
             (&[Piece::Id],                                  Some(&eve), Some("7f3f/%C3%BC")),
             (&[Piece::Roles],                               Some(&eve), Some("buyer,night%20shift%2Cx")),
             (&[Piece::Name],                                Some(&eve), None),
@@ -248,6 +258,8 @@ mod tests {
             (&[Piece::Text("mail:".into()), Piece::Email],  Some(&eve), Some("mail:eve@shop.example")),
             (&[Piece::Kind],                                None,       Some("guest")),
             (&[Piece::Id],                                  None,       None),
+            (&[Piece::Text(" the ".into()), Piece::Id],     Some(&unnamed), Some("the")),
+            (&[Piece::Text("  ".into())],                   None,       Some("")),
         ];
         for (template, principal, value) in rows {
             assert_eq!(identity_value(template, principal).as_deref(), value, "{template:?}");
