@@ -9,6 +9,7 @@ use http::{
         WWW_AUTHENTICATE,
     },
 };
+use serde::Serialize;
 
 use super::{body::Body, manners};
 use crate::{
@@ -231,15 +232,20 @@ impl Refusal {
     #[must_use]
     pub fn response(&self, request_id: &HeaderValue) -> Response<Body> {
         let (status, reason) = (self.status(), self.reason());
-        let body = serde_json::json!({
-            "error": self.error(),
-            "error_description": self.to_string(),
-            "reason": reason,
-            "request_id": request_id.to_str().unwrap_or_default(),
-        });
-        let mut response = Response::new(Body::full(format!("{body}\n")));
+        let told = Told {
+            error: self.error(),
+            error_description: &self.to_string(),
+            reason,
+            request_id: request_id.to_str().unwrap_or_default(),
+        };
+        let mut text = Vec::with_capacity(USUAL_BYTES);
+        // It fails only where its writer does, and a vector never does.
+        let _ = serde_json::to_writer(&mut text, &told);
+        text.push(b'\n');
+        let mut response = Response::new(Body::full(text));
         *response.status_mut() = status;
         let head = response.headers_mut();
+        head.reserve(USUAL_FIELDS);
         head.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         head.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(challenge) = self.challenge()
@@ -282,6 +288,19 @@ impl Refusal {
         }
     }
 }
+
+/// What a refused client reads. Written as it is: whoever asks with garbage may ask often.
+#[derive(Serialize)]
+struct Told<'a> {
+    error: &'a str,
+    error_description: &'a str,
+    reason: &'a str,
+    request_id: &'a str,
+}
+
+/// Room for what a refusal says, bytes, and for its fields.
+const USUAL_BYTES: usize = 256;
+const USUAL_FIELDS: usize = 8;
 
 /// Status, reason, error and `Proxy-Status` error type of a backend failure.
 fn upstream_row(error: &UpstreamError) -> (StatusCode, &'static str, &'static str, &'static str) {
