@@ -12,7 +12,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, Waker},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 /// Time between two ticks. 50 ms: fine enough for the shortest limit (100 ms), rare enough that
@@ -32,34 +32,23 @@ struct Timers {
 }
 
 thread_local! {
-    static NOW: Cell<Option<(Instant, SystemTime)>> = const { Cell::new(None) };
+    static NOW: Cell<Option<Instant>> = const { Cell::new(None) };
     static TIMERS: RefCell<Timers> = RefCell::default();
 }
 
 /// The time of the last tick, or the real time where no tick runs.
 #[must_use]
 pub fn now() -> Instant {
-    NOW.get().map_or_else(Instant::now, |(now, _)| now)
-}
-
-/// What the clock on the wall says at `at`, a moment that is hardly older than now: to read one clock
-/// costs a hundred instructions, and who knows the moment needs no second. A clock that was set is
-/// followed at the next tick.
-#[must_use]
-pub fn wall(at: Instant) -> SystemTime {
-    match NOW.get() {
-        Some((tick, wall)) => wall + at.saturating_duration_since(tick),
-        None => SystemTime::now(),
-    }
+    NOW.get().unwrap_or_else(Instant::now)
 }
 
 /// Runs this thread's clock for ever, calling `each` after every tick. Spawn it once per worker.
 pub async fn run(each: impl Fn(Instant)) {
     loop {
-        NOW.set(Some((Instant::now(), SystemTime::now())));
+        NOW.set(Some(Instant::now()));
         tokio::time::sleep(PERIOD).await;
         let now = Instant::now();
-        NOW.set(Some((now, SystemTime::now())));
+        NOW.set(Some(now));
         wake_due(now);
         each(now);
     }

@@ -20,7 +20,6 @@ use crate::{
         log::printable,
         metrics::Decision,
     },
-    tick,
     upstream::Progress,
 };
 
@@ -73,13 +72,12 @@ impl AccessRecord {
         method: &Method,
         fields: &HeaderMap,
     ) -> Box<Self> {
-        let started = Instant::now();
-        let at = tick::wall(started);
+        let at = SystemTime::now();
         Box::new(Self {
             gate: Rc::clone(gate),
             state: Rc::clone(state),
             peer: Rc::clone(peer),
-            started,
+            started: Instant::now(),
             method: method.clone(),
             target: String::new(),
             request_id: gate.ids.next(unix_ms(at)),
