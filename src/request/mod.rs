@@ -130,7 +130,7 @@ impl Canonical {
             authority,
             path,
             query,
-            came: uri.into_parts().path_and_query,
+            came: uri.into_parts().path_and_query.map(written),
             framing,
             fields,
             expects_continue: hop.expects_continue,
@@ -159,6 +159,12 @@ impl HeadLimits {
         }
         Ok(())
     }
+}
+
+/// What `target` is read as. An absolute target without a path is read as `/`, and would be written as
+/// nothing at all.
+fn written(target: PathAndQuery) -> PathAndQuery {
+    if target.as_str() == "/" { PathAndQuery::from_static("/") } else { target }
 }
 
 /// An allow-list, in exact case: a backend that folds `get` would find a method that no rule judged.

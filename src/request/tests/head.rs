@@ -74,6 +74,10 @@ fn only_a_path_is_a_target() {
     assert_eq!(read("GET http://A:80/x HTTP/1.1\nHost: a"), Ok("/x".to_owned()));
     assert_eq!(read("GET http://a HTTP/1.1\nHost: a"), Ok("/".to_owned()));
     assert_eq!(read("GET http://a/x HTTP/2"), Ok("/x".to_owned()));
+    for target in ["http://a", "http://a#x", "/"] {
+        let request = super::read(&format!("GET {target} HTTP/1.1\nHost: a")).unwrap();
+        assert_eq!(Uri::from(request.came.unwrap()).to_string(), "/", "{target}");
+    }
     // 25: never parsed as a URL
     assert_eq!(read("GET //evil.com/x HTTP/1.1\nHost: a"), Err(PathEmptySegment));
 }
