@@ -1,7 +1,7 @@
 //! What the backend would receive, told as what is removed and what is set.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
+    HeaderMap, HeaderName,
     header::{AUTHORIZATION, COOKIE, HOST},
 };
 
@@ -13,7 +13,7 @@ use crate::{
     policy::Permit,
     request::{
         Canonical,
-        fields::{Fence, is_forwarding, is_removed},
+        fields::{Fence, is_forwarding, is_removed, joined_cookies},
         query::pairs,
     },
 };
@@ -104,12 +104,6 @@ fn fields_removed(came: &HeaderMap, sent: &HeaderMap, config: &Config) -> Vec<Re
         why(name).map(|why| Removed { name: name.as_str().to_owned(), why: why.to_owned() })
     };
     came.keys().filter_map(removed).collect()
-}
-
-/// Cookie lines as canonical reading joins them.
-fn joined_cookies(came: &HeaderMap) -> Option<HeaderValue> {
-    let lines: Vec<&[u8]> = came.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    HeaderValue::from_bytes(&lines.join(&b"; "[..])).ok()
 }
 
 /// Parameters that were cut. Names only: the values are credentials.

@@ -301,18 +301,21 @@ fn expects_continue(fields: &HeaderMap) -> Result<bool, BadRequest> {
 
 /// Makes one line of several, so that every reader sees the same cookies.
 fn join_cookies(fields: &mut HeaderMap) {
-    let mut lines = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
-    let (Some(first), Some(second)) = (lines.next(), lines.next()) else { return };
-    let mut joined = [first, second].join(&b"; "[..]);
-    for line in lines {
-        joined.extend_from_slice(b"; ");
-        joined.extend_from_slice(line);
+    if fields.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
     }
     // Joining valid values with "; " gives a valid one; should it not, no cookie is better than two readings.
-    match HeaderValue::from_bytes(&joined) {
-        Ok(value) => drop(fields.insert(COOKIE, value)),
-        Err(_) => drop(fields.remove(COOKIE)),
+    match joined_cookies(fields) {
+        Some(value) => drop(fields.insert(COOKIE, value)),
+        None => drop(fields.remove(COOKIE)),
     }
+}
+
+/// All cookies in one line. An empty line has none, and would leave a blank at an end.
+pub(crate) fn joined_cookies(fields: &HeaderMap) -> Option<HeaderValue> {
+    let lines = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    let lines: Vec<&[u8]> = lines.filter(|line| !line.is_empty()).collect();
+    HeaderValue::from_bytes(&lines.join(&b"; "[..])).ok()
 }
 
 /// The members of a list field.

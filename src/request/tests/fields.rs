@@ -205,6 +205,8 @@ fn what_a_removed_field_asked_of_us_is_kept() {
 #[test]
 fn cookie_lines_become_one() {
     // 50
+    left("Cookie: a=1\nCookie:\nCookie: b=2\nCookie:", &["cookie: a=1; b=2"]);
+    left("Cookie:\nCookie:", &["cookie: "]);
     left("Cookie: a=1\nCookie: b=2; c=3\nCookie: d=\\xe9", &["cookie: a=1; b=2; c=3; d=\u{FFFD}"]);
 }
 
