@@ -1,5 +1,7 @@
 //! The gateways of a group: one for each configuration that its rows name, started when first asked.
 
+use std::cell::RefCell;
+
 use super::{
     bytes::{self, Words},
     data::Gate,
@@ -20,6 +22,8 @@ pub(crate) struct Running {
     pub(crate) gate: Gateway,
     pub(crate) backend: Backend,
     pub(crate) words: Words,
+    /// Requests of cases that are over whose heads may still be on their way to the backend.
+    pub(crate) late: RefCell<Vec<String>>,
 }
 
 /// Those that run.
@@ -58,7 +62,7 @@ fn start(gate: &Gate) -> Running {
     words.insert("expired".into(), Token::expired("ann").text);
     words.insert("forged".into(), tokens::forged());
     words.insert("unknown".into(), tokens::unknown());
-    let mut running = Running { gate: gateway, backend, words };
+    let mut running = Running { gate: gateway, backend, words, late: RefCell::default() };
     gate.setup.iter().for_each(|step| prepare(&mut running, step));
     running
 }

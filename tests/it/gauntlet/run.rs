@@ -197,14 +197,21 @@ fn arrived(
     let words = &running.words;
     let gets: Vec<String> = gets.iter().map(|line| bytes::text(line, words)).collect();
     let of_sync = format!("GET {sync}");
-    let (synced, others): (Vec<_>, Vec<_>) = came.iter().partition(|one| one.line() == of_sync);
+    let (synced, mut others): (Vec<_>, Vec<_>) = came.iter().partition(|one| one.line() == of_sync);
+    running.late.borrow_mut().retain(|late| {
+        let place = others.iter().position(|one| one.line() == late);
+        let came = place.filter(|_| others.len() > gets.len()).map(|place| others.remove(place));
+        came.is_none()
+    });
     if synced.len() != 1 {
         faults.push(format!("the good request came {} times", synced.len()));
     }
     let lines: Vec<String> = others.iter().map(|one| one.line().to_owned()).collect();
     if case.gets_cut {
-        // Whether the head has gone when the fault is seen is a matter of time.
-        if !lines.is_empty() {
+        // Whether the head has gone, and has come, when the fault is seen is a matter of time.
+        if lines.is_empty() {
+            running.late.borrow_mut().extend(gets);
+        } else {
             compare("the backend got", &lines, &gets, faults);
             settled(running, &others, faults);
         }
