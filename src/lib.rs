@@ -56,3 +56,4 @@ pub mod tls;
 pub mod token;
 pub mod upstream;
 pub mod usergrid;
+pub mod wire;

@@ -91,7 +91,7 @@ pub(super) const HTTP: Http = Http::One;
 
 /// Two common cookies of 4 KiB, a large token and twenty ordinary fields fit several times.
 pub(super) const HEAD_BYTES: usize = 32 * 1024;
-/// As many as hyper itself keeps apart; browsers send about twenty.
+/// As many as are kept apart without allocating; browsers send about twenty.
 pub(super) const FIELDS: usize = 100;
 /// What common servers accept for a request line.
 pub(super) const TARGET_BYTES: usize = 8 * 1024;

@@ -151,7 +151,7 @@ impl Judge<'_> {
             .uri(&asked.target)
             .header(HOST, &asked.host)
             .body(());
-        // hyper reads request targets with the same function, and answers the same.
+        // The server reads request targets with the same function, and answers the same.
         let Ok(request) = request else { return Ok(Outcome::refused(400, "target_form")) };
         let canonical = match Canonical::read(request.into_parts().0, true, false, self.requests) {
             Ok(canonical) => canonical,

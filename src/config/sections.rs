@@ -13,7 +13,7 @@ use crate::request::{
     path::{Case, EmptySegments, EncodedSlash, PathPolicy, Punctuation},
 };
 
-/// hyper refuses a smaller read buffer.
+/// Two cookies of the size that browsers allow.
 const HEAD_BYTES_MIN: u64 = 8 * 1024;
 
 pub(super) fn paths(table: Table, segments_max: usize, usergrid: bool) -> PathPolicy {

@@ -177,7 +177,7 @@ impl Question {
         (!names.is_empty()).then_some(Certificate { names, until })
     }
 
-    /// The head as hyper would hand it over; `None` when no server could read its target.
+    /// The head as the server would hand it over; `None` when no server could read its target.
     ///
     /// # Errors
     /// [`BadQuestion`] for what no client could send.
@@ -197,7 +197,7 @@ impl Question {
         }
         let request =
             Request::builder().method(method).version(Version::HTTP_11).uri(&self.target).body(());
-        // hyper reads targets with the same function.
+        // The server reads targets with the same function.
         let Ok(request) = request else { return Ok(None) };
         let mut parts = request.into_parts().0;
         for (name, value) in fields {

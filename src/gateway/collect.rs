@@ -5,7 +5,6 @@ use std::{ops::Deref, time::Duration};
 
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Refusal;
@@ -13,6 +12,7 @@ use crate::{
     tick,
     upstream::{BodyFault, UpstreamError},
     usergrid::Fault,
+    wire::ClientBody,
 };
 
 /// A grant is a name and a password.
@@ -46,7 +46,7 @@ impl Deref for Collected {
 ///
 /// # Errors
 /// [`Refusal`] for one that is too large, too slow or cut, or when there is no room.
-pub(super) async fn collect(body: Incoming, most: usize) -> Result<Collected, Refusal> {
+pub(super) async fn collect(body: ClientBody, most: usize) -> Result<Collected, Refusal> {
     let declared = body.size_hint().lower();
     if usize::try_from(declared).map_or(true, |declared| declared > most) {
         return Err(Refusal::BodyTooLarge);
@@ -56,7 +56,7 @@ pub(super) async fn collect(body: Incoming, most: usize) -> Result<Collected, Re
         .unwrap_or(Err(UpstreamError::Body(BodyFault::TooSlow).into()))
 }
 
-async fn read(mut body: Incoming, most: usize) -> Result<Collected, Refusal> {
+async fn read(mut body: ClientBody, most: usize) -> Result<Collected, Refusal> {
     let mut collected = Collected { bytes: Vec::new(), room: None };
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| UpstreamError::Body(BodyFault::Cut))?;

@@ -24,6 +24,7 @@ mod state;
 mod tenancy;
 mod trailers;
 mod tunnel;
+mod unreadable;
 mod upgrade;
 mod websocket;
 
@@ -41,7 +42,6 @@ use http::{
     request::Parts,
 };
 use http_body::Body as _;
-use hyper::body::Incoming;
 
 use self::{
     access::AccessRecord,
@@ -58,6 +58,7 @@ pub use self::{
     reject::{Refusal, reasons},
     state::{Gate, Generation, Shared, State},
     tunnel::Tunnel,
+    unreadable::unreadable,
 };
 pub(crate) use self::{cors::is_preflight, guess::network};
 use crate::{
@@ -76,6 +77,7 @@ use crate::{
     tick,
     upstream::{RequestBody, UpstreamError},
     usergrid::road,
+    wire::ClientBody,
 };
 
 /// Hashes claims, under a key that nobody outside knows.
@@ -86,7 +88,7 @@ static CLAIMS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 pub async fn handle(
     gate: Rc<Gate>,
     peer: Rc<Peer>,
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
 ) -> Result<Response<Body>, Infallible> {
     let (mut parts, body) = request.into_parts();
     let offer = upgrade::extended(&mut parts);
@@ -122,7 +124,7 @@ pub async fn handle(
         }
     };
 
-    // hyper leaves the content of an answer to HEAD out of HTTP/1.1 only (RFC 9110 9.3.2).
+    // hyper leaves the content of an answer to HEAD in over HTTP/2 (RFC 9110 9.3.2).
     if is_head && let Some(length) = response.body_mut().without_text() {
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
@@ -141,7 +143,7 @@ async fn serve(
     gate: &Gate,
     state: &Rc<State>,
     peer: &Peer,
-    (parts, offer, body): (Parts, Option<Box<Offer>>, Incoming),
+    (parts, offer, body): (Parts, Option<Box<Offer>>, ClientBody),
     preflight: bool,
     record: &mut AccessRecord,
 ) -> Result<Response<Body>, Refusal> {
@@ -200,7 +202,7 @@ impl<'a> Way<'a> {
     async fn judge_and_forward(
         self,
         mut request: Canonical,
-        body: Incoming,
+        body: ClientBody,
         identity: Option<Rc<Caller>>,
         (rule, tenant): (Option<usize>, Option<InTenant<'_>>),
         record: &mut AccessRecord,
@@ -382,7 +384,7 @@ fn logged_target(state: &State, request: &Canonical) -> String {
 
 /// The body to forward; one that declares itself too large is refused before a byte of it is read.
 fn outbound_body(
-    body: Incoming,
+    body: ClientBody,
     framing: Framing,
     allowed: u64,
     idle: std::time::Duration,

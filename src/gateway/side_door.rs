@@ -27,6 +27,7 @@ use crate::{
     store::Store,
     telemetry::instant::unix_ms,
     usergrid::{self, Answer, BasicClient, Call, Fault, Office, place::Place},
+    wire::ClientBody,
 };
 
 /// Whether `path` is answered by [`manage`].
@@ -70,7 +71,7 @@ async fn answer(
     else {
         return Err(Fault::not_found("").into());
     };
-    let (parts, body) = request.into_parts();
+    let (parts, body) = request.map(ClientBody::Hyper).into_parts();
     let request = Canonical::read(parts, body.is_end_stream(), false, &config.request_policy())?;
     let rest = match Place::of(&request.path) {
         Place::Token => vec!["token".to_owned()],

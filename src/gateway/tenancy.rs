@@ -8,7 +8,6 @@
 use std::net::IpAddr;
 
 use http::{Response, StatusCode, header::CONTENT_TYPE};
-use hyper::body::Incoming;
 
 use super::{
     Body, InTenant, Refusal, Way,
@@ -30,6 +29,7 @@ use crate::{
         place::{self, Place, TenantPath},
         road,
     },
+    wire::ClientBody,
 };
 
 /// Serves one request of a gateway with tenants.
@@ -37,7 +37,7 @@ pub(super) async fn serve(
     way: Way<'_>,
     office: &Office,
     request: Canonical,
-    body: Incoming,
+    body: ClientBody,
     record: &mut AccessRecord,
 ) -> Result<Response<Body>, Refusal> {
     if let Some(names) = place::settled(&request.path) {
@@ -51,7 +51,7 @@ async fn any(
     way: Way<'_>,
     office: &Office,
     request: Canonical,
-    body: Incoming,
+    body: ClientBody,
     record: &mut AccessRecord,
 ) -> Result<Response<Body>, Refusal> {
     match Place::of(&request.path) {
@@ -113,7 +113,7 @@ async fn manage(
     way: Way<'_>,
     office: &Office,
     request: Canonical,
-    body: Incoming,
+    body: ClientBody,
     record: &mut AccessRecord,
     rest: &[&str],
 ) -> Result<Response<Body>, Refusal> {
@@ -134,7 +134,7 @@ async fn settled_tenant(
     office: &Office,
     names: String,
     request: Canonical,
-    body: Incoming,
+    body: ClientBody,
     record: &mut AccessRecord,
 ) -> Result<Response<Body>, Refusal> {
     let found = find(way, &request);
@@ -165,7 +165,7 @@ async fn tenant(
     office: &Office,
     mut request: Canonical,
     path: TenantPath,
-    body: Incoming,
+    body: ClientBody,
     record: &mut AccessRecord,
 ) -> Result<Response<Body>, Refusal> {
     let rest: Vec<&str> = path.rest.iter().map(String::as_str).collect();
@@ -210,7 +210,7 @@ async fn own(
     request: Canonical,
     path: &TenantPath,
     rest: &[&str],
-    body: Incoming,
+    body: ClientBody,
     record: &mut AccessRecord,
 ) -> Result<Response<Body>, Refusal> {
     record.rule(None);
@@ -254,7 +254,7 @@ async fn presented(
     way: Way<'_>,
     office: &Office,
     request: &Canonical,
-    body: Incoming,
+    body: ClientBody,
     at_token: bool,
     record: &mut AccessRecord,
 ) -> Result<(Proof, Option<BasicClient>, Collected), Refusal> {

@@ -38,7 +38,8 @@ refusals! {
         QueryControl = BAD_REQUEST "query_control" "the query has a control character or a raw blank",
         QueryNonAscii = BAD_REQUEST "query_non_ascii" "the query has a raw byte outside ASCII",
         QueryBadName = BAD_REQUEST "query_bad_name" "the name of a query parameter does not decode",
-        // Fields.
+        // Head and fields.
+        Head = BAD_REQUEST "head_malformed" "the head of the request is not read as one by the letter",
         TooManyFields = REQUEST_HEADER_FIELDS_TOO_LARGE "too_many_fields" "the request has too many header fields",
         HeadTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE "head_too_large" "the head of the request is too large",
         ConnectionNamesField = BAD_REQUEST "connection_names_field" "Connection names a field that is not the connection's",

@@ -26,7 +26,10 @@ impl Framing {
     /// # Source
     /// RFC 9112 6.1 (transfer codings; none on HTTP/1.0), 6.3 (which length counts); RFC 9113 8.1.1
     /// (Content-Length equals the stream's length).
-    pub(super) fn read(
+    ///
+    /// # Errors
+    /// [`BadRequest`] for what could end in two places.
+    pub fn read(
         fields: &HeaderMap,
         version: Version,
         body_is_end: bool,
@@ -53,7 +56,7 @@ impl Framing {
     }
 }
 
-/// One plain number below 2^63. Repeating the very same one changes nothing; hyper folds such lines.
+/// One plain number below 2^63. Repeating the very same one changes nothing.
 fn content_length(fields: &HeaderMap) -> Result<Option<u64>, BadRequest> {
     let mut lines = fields.get_all(CONTENT_LENGTH).iter();
     let Some(first) = lines.next() else { return Ok(None) };

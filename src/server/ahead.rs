@@ -9,9 +9,6 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Most that is read ahead at once, bytes.
-pub(super) const MOST: usize = 24;
-
 /// A stream with what was read ahead of it.
 pub(super) struct Ahead<S> {
     stream: S,
@@ -39,13 +36,13 @@ impl<S: AsyncRead + Unpin> Ahead<S> {
         self.ahead.splice(..0, bytes.iter().copied());
     }
 
-    /// Reads at least one byte more ahead, and at most `most` of them.
+    /// Reads one byte more ahead.
     ///
     /// # Errors
     /// When the stream ends or fails before that.
-    pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<()>> {
-        let mut room = [0; MOST];
-        let mut read = ReadBuf::new(&mut room[..most.min(MOST)]);
+    pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut room = [0; 1];
+        let mut read = ReadBuf::new(&mut room);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
         if read.filled().is_empty() {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::bind::Listener;
-use crate::upstream::Duplex;
+use crate::wire::Duplex;
 
 /// Longest wait for a head, and longest silence of a kept-alive connection. Probes come every few
 /// seconds, scrapes every minute at most.

@@ -6,6 +6,8 @@ mod ahead;
 mod bind;
 mod connection;
 pub mod health;
+mod http1;
+mod http2;
 mod inherit;
 mod ledger;
 pub mod local;

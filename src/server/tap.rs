@@ -5,19 +5,19 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    ahead::{Ahead, MOST},
+    ahead::Ahead,
     ledger::{Allowance, Ledger},
     watch::Watch,
 };
 
 /// What a client with prior knowledge of HTTP/2 says first (RFC 9113 3.4).
-const PREFACE: &[u8; MOST] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A tapped stream.
 pub(super) struct Tap<S> {
@@ -32,43 +32,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Tap<S> {
         Self { stream, watch, ledger: None }
     }
 
-    /// Reads until it is certain whether the client speaks HTTP/2.
-    ///
-    /// # Errors
-    /// When the stream ends or fails before that.
-    pub(super) async fn speaks_http2(&mut self) -> io::Result<bool> {
-        std::future::poll_fn(|cx| self.poll_sniff(cx)).await
-    }
-
     /// What comes, its preface first, is HTTP/2, and may cost us no more than this.
     pub(super) fn counts_frames(&mut self, allowance: Allowance) {
         self.ledger = Some(Box::new(Ledger::new(allowance, PREFACE.len())));
-    }
-
-    fn poll_sniff(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        loop {
-            let ahead = self.stream.bytes();
-            if !PREFACE.starts_with(ahead) {
-                return Poll::Ready(Ok(false));
-            }
-            let missing = PREFACE.len() - ahead.len();
-            if missing == 0 {
-                return Poll::Ready(Ok(true));
-            }
-            ready!(self.stream.poll_ahead(cx, missing))?;
-        }
-    }
-
-    /// Waits until there is something to read.
-    ///
-    /// # Errors
-    /// When the stream ends or fails before that.
-    pub(super) async fn speaks_again(&mut self) -> io::Result<()> {
-        if self.stream.bytes().is_empty() {
-            std::future::poll_fn(|cx| self.stream.poll_ahead(cx, MOST)).await?;
-            self.watch.bytes_read();
-        }
-        Ok(())
     }
 
     /// Takes back what somebody read and did not use.

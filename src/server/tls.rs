@@ -44,7 +44,7 @@ where
         Ended::Done(Ok(shaken)) if shaken.1.resumed => (Handshake::Resumed, Some(shaken)),
         Ended::Done(Ok(shaken)) => (Handshake::Full, Some(shaken)),
         Ended::Done(Err(result)) => (result, None),
-        Ended::Closed | Ended::Resting => (Handshake::Unfinished, None),
+        Ended::Closed => (Handshake::Unfinished, None),
     };
     gate.metrics.handshake(result);
     shaken
@@ -54,7 +54,7 @@ async fn greet<S>(mut stream: Ahead<S>, server: &Server) -> Result<Shaken<S>, Ha
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let began = poll_fn(|cx| stream.poll_ahead(cx, 1)).await;
+    let began = poll_fn(|cx| stream.poll_ahead(cx)).await;
     began.map_err(|_| Handshake::Closed)?;
     match stream.bytes().first() {
         Some(&HANDSHAKE) => (),

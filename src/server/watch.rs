@@ -1,8 +1,7 @@
 //! What a worker's tick knows of each open connection, and how it ends one: a head that does not
 //! come, a kept-alive connection that is not used, a client that does not read.
 //!
-//! hyper's own head timeout costs a timer per request, is also the idle timeout, and does not cover
-//! a client that never speaks; these do.
+//! One clock serves all: a timer per request would cost a tenth of it.
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
@@ -11,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{gateway::Tunnel, tick, upstream::Progress};
+use crate::{tick, upstream::Progress};
 
 /// Limits of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -41,18 +40,12 @@ pub(super) enum Verdict {
     Keep,
     /// Finish what is open, take nothing new.
     Finish,
-    /// Give up what only a request needs, and wait for the next one.
-    Rest,
     /// End now.
     Close,
 }
 
-/// A kept-alive connection rests after this long without a request: twice a second's pause between two
-/// clicks, far below any keep-alive time.
-const REST_AFTER: Duration = Duration::from_secs(2);
-
-/// Requests that a connection of HTTP/1.1 has answered before others have their turn. hyper goes on for
-/// sixteen of a pipeline, and the runtime looks for new bytes only after sixty-one such turns.
+/// Requests that a connection of HTTP/1.1 has answered before others have their turn: a pipeline may be
+/// long, and the runtime looks for new bytes only after sixty-one turns.
 const TURN: u8 = 4;
 
 /// Since when an answer waits for its client; `None` while it waits for its backend.
@@ -73,14 +66,10 @@ pub(super) struct Watch {
     /// Over HTTP/2: requests, and pieces of answers, that nobody has counted yet.
     moved: Cell<usize>,
     asked: Cell<bool>,
-    /// The last request had a body. What follows on the wire may be some of it, so that nobody but the
-    /// reader who knows its framing may go on reading.
-    bodied: Cell<bool>,
-    resting: Cell<bool>,
     /// Requests since the task last let others have their turn.
     turn: Cell<u8>,
-    /// Where the stream goes once the answer that switches protocols has been written.
-    tunnel: RefCell<Option<Box<Tunnel>>>,
+    /// It was told to finish.
+    finishes: Cell<bool>,
     verdict: Cell<Verdict>,
     waker: RefCell<Option<Waker>>,
 }
@@ -97,10 +86,8 @@ impl Watch {
             multiplexed: Cell::new(false),
             moved: Cell::new(0),
             asked: Cell::new(false),
-            bodied: Cell::new(false),
-            resting: Cell::new(false),
             turn: Cell::new(0),
-            tunnel: RefCell::new(None),
+            finishes: Cell::new(false),
             verdict: Cell::new(Verdict::Keep),
             waker: RefCell::new(None),
         }
@@ -109,15 +96,6 @@ impl Watch {
     /// HTTP/2: bytes between requests are no sign of a head, PING and SETTINGS come there too.
     pub(super) fn multiplexed(&self) {
         self.multiplexed.set(true);
-    }
-
-    /// The connection's answer switches protocols.
-    pub(super) fn switches(&self, tunnel: Box<Tunnel>) {
-        self.tunnel.replace(Some(tunnel));
-    }
-
-    pub(super) fn take_tunnel(&self) -> Option<Box<Tunnel>> {
-        self.tunnel.take()
     }
 
     pub(super) fn bytes_read(&self) {
@@ -133,8 +111,7 @@ impl Watch {
     }
 
     /// A request has arrived; it lasts until the guard is dropped with its answer's body.
-    pub(super) fn request(self: &Rc<Self>, has_body: bool) -> Busy {
-        self.bodied.set(has_body);
+    pub(super) fn request(self: &Rc<Self>) -> Busy {
         self.requests.set(self.requests.get() + 1);
         self.moved.set(self.moved.get() + 1);
         self.asked.set(true);
@@ -164,21 +141,7 @@ impl Watch {
         self.upload.borrow().strong_count() > 0
     }
 
-    /// Between two requests, with nothing that could be left to read or to write of the last one.
-    fn is_idle(&self) -> bool {
-        self.phase.get() == Phase::Idle && self.stalled.get().is_none() && !self.bodied.get()
-    }
-
-    /// Whether the connection is idle still, for one that was told to rest. If so, it rests until bytes
-    /// come.
-    pub(super) fn rests(&self) -> bool {
-        self.verdict.set(Verdict::Keep);
-        self.resting.set(self.is_idle());
-        self.resting.get()
-    }
-
     fn enter(&self, phase: Phase) {
-        self.resting.set(false);
         self.phase.set(phase);
         self.since.set(tick::now());
     }
@@ -195,7 +158,13 @@ impl Watch {
 
     /// The task has begun to finish; only `Close` can follow.
     pub(super) fn finishing(&self) {
+        self.finishes.set(true);
         self.verdict.set(Verdict::Keep);
+    }
+
+    /// Whether it takes no new request.
+    pub(super) fn finishes(&self) -> bool {
+        self.finishes.get()
     }
 
     fn judge(&self, verdict: Verdict) {
@@ -204,15 +173,6 @@ impl Watch {
         if let Some(waker) = waker {
             waker.wake();
         }
-    }
-
-    /// HTTP/2 connections have state that only their end gives up.
-    fn is_tired(&self, now: Instant) -> bool {
-        self.is_idle()
-            && !self.resting.get()
-            && !self.multiplexed.get()
-            && self.verdict.get() == Verdict::Keep
-            && now.saturating_duration_since(self.since.get()) > REST_AFTER
     }
 
     fn expired(&self, now: Instant, limits: ConnectionLimits) -> bool {
@@ -243,11 +203,6 @@ impl Busy {
             self.watch.answers.borrow_mut().push(Rc::clone(&unread));
             let _ = self.unread.set(unread);
         }
-    }
-
-    /// The answer switches protocols.
-    pub(super) fn switches(&self, tunnel: Box<Tunnel>) {
-        self.watch.switches(tunnel);
     }
 
     /// The answer was asked for more, and gave it or not.
@@ -292,21 +247,19 @@ impl Watches {
         living
     }
 
-    /// Ends connections that are over a limit, and lets idle ones rest.
+    /// Ends connections that are over a limit.
     pub(super) fn sweep(&self, now: Instant, limits: ConnectionLimits) {
-        let mut told: Vec<(Rc<Watch>, Verdict)> = Vec::new();
+        let mut over: Vec<Rc<Watch>> = Vec::new();
         self.open.borrow_mut().retain(|watch| match watch.upgrade() {
             None => false,
             Some(watch) => {
                 if watch.expired(now, limits) {
-                    told.push((watch, Verdict::Close));
-                } else if watch.is_tired(now) {
-                    told.push((watch, Verdict::Rest));
+                    over.push(watch);
                 }
                 true
             }
         });
-        told.iter().for_each(|(watch, verdict)| watch.judge(*verdict));
+        over.iter().for_each(|watch| watch.judge(Verdict::Close));
     }
 
     /// Whether somebody has connected and not asked for anything yet.

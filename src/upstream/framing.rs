@@ -11,21 +11,10 @@ use http::{
 };
 
 use super::UpstreamError;
+use crate::wire::Content;
 
 /// Lengths from here on are none: what counts in signed 64 bits must be able to hold it.
 const LENGTH_END: u64 = 1 << 63;
-
-/// How the body of an answer is delimited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
-    /// There is none, whatever a length says.
-    Nothing,
-    /// So many bytes.
-    Length(u64),
-    Chunked,
-    /// All that comes before the connection ends.
-    UntilClose,
-}
 
 /// Checks the framing of an answer, and leaves one plain `Content-Length` of it, or none. `to_head`: the
 /// request was a HEAD.

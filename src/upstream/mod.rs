@@ -26,7 +26,7 @@ use tokio::sync::Notify;
 pub use outgoing::Outgoing;
 pub use request_body::{BodyFault, Progress, RequestBody};
 pub use response_body::{ResponseBody, ResponseCut};
-pub use switch::{Answered, Duplex, Switched};
+pub use switch::{Answered, Switched};
 
 use self::{http1::Connection, stream::Stream};
 use crate::{config, tick};

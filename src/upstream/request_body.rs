@@ -11,9 +11,11 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
-use crate::tick::{self, Sleep};
+use crate::{
+    tick::{self, Sleep},
+    wire::ClientBody,
+};
 
 /// What went wrong with the client's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,7 +73,7 @@ pub enum RequestBody {
 /// A body that is still arriving.
 #[derive(Debug)]
 pub struct Streamed {
-    inner: Incoming,
+    inner: ClientBody,
     /// Exact length, when the head told it.
     length: Option<u64>,
     left: u64,
@@ -83,7 +85,7 @@ pub struct Streamed {
 impl RequestBody {
     /// Streams `inner`: at most `max` bytes, never silent for longer than `idle`.
     #[must_use]
-    pub fn streamed(inner: Incoming, length: Option<u64>, max: u64, idle: Duration) -> Self {
+    pub fn streamed(inner: ClientBody, length: Option<u64>, max: u64, idle: Duration) -> Self {
         let progress = Rc::new(Progress {
             fault: Cell::new(None),
             last: Cell::new(tick::now()),

@@ -190,7 +190,7 @@ fn poll_stream(
 }
 
 impl Drop for ResponseBody {
-    /// hyper stops polling once `is_end_stream` is true; the end was clean all the same.
+    /// Nobody polls once `is_end_stream` is true; the end was clean all the same.
     fn drop(&mut self) {
         if self.inner.is_end_stream() {
             self.release();

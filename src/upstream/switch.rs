@@ -5,17 +5,12 @@ use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use http::{Response, response::Parts};
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     OpenGuard, Outgoing, ResponseBody, Upstream, UpstreamError,
     http1::{self, Connection},
 };
-
-/// Any stream of bytes in both directions.
-pub trait Duplex: AsyncRead + AsyncWrite + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Duplex for S {}
+use crate::wire::Duplex;
 
 /// What is left of a connection that has switched.
 pub struct Switched {

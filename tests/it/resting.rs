@@ -1,4 +1,4 @@
-//! Kept-alive connections that nobody uses for a while: they give their buffers up, and nobody notices.
+//! Kept-alive connections that nobody uses for a while: they hold nothing but a socket, and go on as ever.
 
 use std::{
     io::{Read as _, Write as _},
@@ -17,7 +17,7 @@ use super::harness::{
 
 const RULES: &str = "[rules]\n\"GET /**\" = \"guest\"\n\"POST /open/**\" = \"public\"";
 
-/// A connection that was idle for this long rests: longer than the gateway's two seconds and a tick.
+/// Longer than any pause in which something could still be held for the next request.
 const LONG: Duration = Duration::from_millis(2300);
 
 fn echo(head: &Head) -> Vec<Step> {

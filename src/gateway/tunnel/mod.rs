@@ -24,7 +24,8 @@ use super::{
 };
 use crate::{
     tick::{self, Sleep},
-    upstream::{Duplex, Switched},
+    upstream::Switched,
+    wire::Duplex,
 };
 
 /// Either end of a tunnel.

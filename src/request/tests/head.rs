@@ -44,7 +44,7 @@ fn only_seven_methods_are_let_through_in_exact_case() {
 #[test]
 #[rustfmt::skip] // a table is read by column
 fn only_a_path_is_a_target() {
-    // 21: hyper hands these over with an empty path and the word as authority
+    // 21: these come with an empty path and the word as authority
     assert_eq!(parts("GET admin HTTP/1.1").uri.path(), "");
     refused("GET admin HTTP/1.1\nHost: a",                  TargetForm);
     refused("GET @evil.com HTTP/1.1\nHost: a",              TargetForm);
@@ -122,7 +122,7 @@ fn there_is_exactly_one_host_in_one_form() {
         assert_eq!(host(raw), Err(HostMalformed), "{raw}");
     }
     assert_eq!(host("a/../b@c"), Err(HostUserinfo));
-    // 68: hyper lets two Host lines through, and `get` would show the first alone
+    // 68: the server lets two Host lines through, and `get` would show the first alone
     refused("GET / HTTP/1.1\nHost: a\nHost: b",             HostRepeated);
     refused("GET / HTTP/1.1\nHost: a\nHost: a",             HostRepeated);
     refused("GET http://a/ HTTP/2\nHost: b",                HostConflict);

@@ -28,7 +28,7 @@ pub(crate) fn policy() -> RequestPolicy {
     }
 }
 
-/// What hyper hands over for `head`: a request line and field lines, each ended by `\n`. Bytes that
+/// What the server hands over for `head`: a request line and field lines, each ended by `\n`. Bytes that
 /// are no UTF-8 are written `\xHH`.
 pub(crate) fn parts(head: &str) -> http::request::Parts {
     let mut lines = head.lines();

@@ -15,6 +15,7 @@ use super::{
     super::{Outgoing, UpstreamError},
     connection::Connection,
 };
+use crate::wire::has_option;
 
 /// Largest head of an answer, bytes: twice what we accept from clients.
 pub(in crate::upstream) const HEAD_BYTES: usize = 64 * 1024;
@@ -78,10 +79,10 @@ impl Awaited {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Answer, UpstreamError>> {
         loop {
-            if let Some(answer) = self.read(&mut connection.input)? {
+            if let Some(answer) = self.read(&mut connection.input.bytes)? {
                 return Poll::Ready(Ok(answer));
             }
-            if connection.input.len() >= HEAD_BYTES || self.left == 0 {
+            if connection.input.bytes.len() >= HEAD_BYTES || self.left == 0 {
                 return Poll::Ready(Err(UpstreamError::BadResponse));
             }
             match ready!(connection.poll_fill(cx)) {
@@ -154,16 +155,10 @@ fn parse(input: &mut BytesMut) -> Result<Option<Answer>, UpstreamError> {
         let value = HeaderValue::from_maybe_shared(text.slice(span(*value)));
         let (Ok(name), Ok(value)) = (name, value) else { return Err(UpstreamError::BadResponse) };
         if name == CONNECTION {
-            closes |= has_option(&value, b"close");
-            keeps |= has_option(&value, b"keep-alive");
+            closes |= has_option(value.as_bytes(), b"close");
+            keeps |= has_option(value.as_bytes(), b"keep-alive");
         }
         head.headers.append(name, value);
     }
     Ok(Some(Answer { head, keeps: keeps && !closes }))
-}
-
-/// Whether `Connection` has this option (RFC 9110 7.6.1).
-fn has_option(value: &HeaderValue, option: &[u8]) -> bool {
-    let mut options = value.as_bytes().split(|byte| *byte == b',');
-    options.any(|said| said.trim_ascii().eq_ignore_ascii_case(option))
 }

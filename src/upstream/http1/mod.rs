@@ -5,7 +5,6 @@
 //! connection, so an answer needs no task, no channel and no second waking. Only where an answer comes
 //! before its request has gone out, a task goes on with both (`relay`).
 
-mod chunked;
 mod connection;
 mod download;
 mod head;

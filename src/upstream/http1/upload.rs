@@ -1,21 +1,19 @@
 //! A request on its way out: its head, then its body as it comes from the client, framed as its head says.
 
 use std::{
-    io::{self, IoSlice},
+    io,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
 use http_body::Body as _;
 use tokio::io::AsyncWrite as _;
 
 use super::{connection::Connection, head};
-use crate::upstream::{BodyFault, Outgoing, RequestBody};
-
-/// The end of a chunked body, and the same behind a chunk.
-const LAST_CHUNK: &str = "0\r\n\r\n";
-const CHUNK_AND_LAST: &str = "\r\n0\r\n\r\n";
+use crate::{
+    upstream::{BodyFault, Outgoing, RequestBody},
+    wire::Parcel,
+};
 
 /// A request that is being sent.
 pub(super) struct Upload {
@@ -23,15 +21,13 @@ pub(super) struct Upload {
     chunked: bool,
     /// Bytes of the body that the head has promised and that are still to come.
     owed: Option<u64>,
-    /// What goes out next: `lead`, then `piece`, then `trail`.
-    lead: Vec<u8>,
-    piece: Bytes,
-    trail: &'static str,
-    /// How much of these three has gone.
-    gone: usize,
+    /// What goes out next.
+    parcel: Parcel,
+    /// It holds a piece of the body.
+    laden: bool,
     /// Not a byte has gone of all.
     untouched: bool,
-    /// All that the client sends is in these three, or gone.
+    /// All that the client sends is in the parcel, or gone.
     last: bool,
     /// All has gone.
     done: bool,
@@ -53,11 +49,9 @@ impl Upload {
         Self {
             chunked: !empty && owed.is_none(),
             owed,
-            lead: head::written(&request),
+            parcel: Parcel::new(head::written(&request)),
+            laden: false,
             body: request.body,
-            piece: Bytes::new(),
-            trail: "",
-            gone: 0,
             untouched: true,
             last: empty,
             done: false,
@@ -80,16 +74,18 @@ impl Upload {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Stuck>> {
         while !self.done {
-            if !self.last && self.piece.is_empty() && self.trail.is_empty() {
+            if !self.last && !self.laden {
                 let waits = self.poll_body(cx)?.is_pending();
-                if waits && self.lead.len() == self.gone {
-                    ready!(connection.output().poll_flush(cx)).map_err(|_| Stuck::Stream)?;
+                if waits && self.parcel.is_empty() {
+                    let output = Pin::new(connection.output());
+                    ready!(output.poll_flush(cx)).map_err(|_| Stuck::Stream)?;
                     return Poll::Pending;
                 }
             }
             ready!(self.poll_write(connection, cx)).map_err(|_| Stuck::Stream)?;
             if self.last {
-                ready!(connection.output().poll_flush(cx)).map_err(|_| Stuck::Stream)?;
+                let output = Pin::new(connection.output());
+                ready!(output.poll_flush(cx)).map_err(|_| Stuck::Stream)?;
                 self.done = true;
             }
         }
@@ -103,7 +99,7 @@ impl Upload {
                 return Ok(Poll::Pending);
             };
             let Some(frame) = frame else {
-                self.ends(LAST_CHUNK)?;
+                self.ends()?;
                 return Ok(Poll::Ready(()));
             };
             // Trailers never come: see `request_body`.
@@ -114,26 +110,23 @@ impl Upload {
             if let Some(owed) = &mut self.owed {
                 *owed = owed.checked_sub(piece.len() as u64).ok_or(Stuck::Body(BodyFault::Cut))?;
             }
-            if self.chunked {
-                self.lead.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
-                self.trail = "\r\n";
-            }
-            self.piece = piece;
+            self.parcel.put(piece, self.chunked);
+            self.laden = true;
             if self.body.is_end_stream() {
-                self.ends(CHUNK_AND_LAST)?;
+                self.ends()?;
             }
             return Ok(Poll::Ready(()));
         }
     }
 
-    /// The body has ended; `last` says so where it is chunked.
-    fn ends(&mut self, last: &'static str) -> Result<(), Stuck> {
+    /// The body has ended.
+    fn ends(&mut self) -> Result<(), Stuck> {
         if self.owed.is_some_and(|owed| owed > 0) {
             return Err(Stuck::Body(BodyFault::Cut));
         }
         self.last = true;
         if self.chunked {
-            self.trail = last;
+            self.parcel.end_chunks();
         }
         Ok(())
     }
@@ -144,30 +137,10 @@ impl Upload {
         connection: &mut Connection,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let parts = [&self.lead[..], &self.piece, self.trail.as_bytes()];
-        let all: usize = parts.iter().map(|part| part.len()).sum();
-        while self.gone < all {
-            let mut skip = self.gone;
-            let mut rest = parts.map(|part| {
-                let skipped = skip.min(part.len());
-                skip -= skipped;
-                IoSlice::new(&part[skipped..])
-            });
-            rest.sort_by_key(|part| part.is_empty()); // stable: what is empty goes last
-            let used = rest.iter().take_while(|part| !part.is_empty()).count();
-            let wrote = match &rest[..used] {
-                [only] => ready!(connection.output().poll_write(cx, only))?,
-                several => ready!(connection.output().poll_write_vectored(cx, several))?,
-            };
-            if wrote == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.gone += wrote;
-            self.untouched = false;
-        }
-        self.lead.clear();
-        self.piece = Bytes::new();
-        (self.trail, self.gone) = ("", 0);
+        let wrote = self.parcel.poll_write(connection.output(), cx);
+        self.untouched &= !self.parcel.is_begun() && !matches!(wrote, Poll::Ready(Ok(())));
+        ready!(wrote)?;
+        self.laden = false;
         if let RequestBody::Streamed(body) = &self.body {
             body.went_on();
         }

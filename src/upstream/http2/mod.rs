@@ -23,11 +23,10 @@ use self::{
     line::Line,
 };
 use super::{
-    BodyFault, OpenGuard, RequestBody, ResponseBody, Upstream, UpstreamError, connect,
-    framing::{self, Content},
+    BodyFault, OpenGuard, RequestBody, ResponseBody, Upstream, UpstreamError, connect, framing,
     request_body::{self, GivenUp},
 };
-use crate::tick;
+use crate::{tick, wire::Content};
 
 /// How often a request is sent in all while peers say that they did not look at it.
 const TRIES: usize = 3;

@@ -18,7 +18,7 @@ const TRAILER_FIELDS_MAX: usize = 100;
 
 /// A body that is being decoded.
 #[derive(Debug)]
-pub(super) struct Chunked {
+pub struct Chunked {
     place: Place,
     /// Bytes of extensions that may still come.
     extensions: usize,
@@ -39,7 +39,8 @@ enum Place {
 
 /// What comes next of a body.
 #[derive(Debug)]
-pub(super) enum Next {
+pub enum Next {
+    /// Some of it.
     Data(Bytes),
     /// The fields after the body, which end it.
     Trailers(HeaderMap),
@@ -51,19 +52,19 @@ pub(super) enum Next {
 
 /// What is no chunked coding.
 #[derive(Debug)]
-pub(super) struct Malformed;
+pub struct Malformed;
 
 impl Chunked {
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         Self { place: Place::Size, extensions: EXTENSIONS_MAX }
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         matches!(self.place, Place::Over)
     }
 
     /// Takes the next part of the body from what has been read.
-    pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Next, Malformed> {
+    pub fn next(&mut self, input: &mut BytesMut) -> Result<Next, Malformed> {
         loop {
             match self.place {
                 Place::Size => {
@@ -106,8 +107,10 @@ impl Chunked {
 
 /// Where the first line ends, without its CR LF; `None` while it has no end.
 fn line(input: &[u8], most: usize) -> Result<Option<usize>, Malformed> {
-    match input.iter().take(most).position(|byte| *byte == b'\n') {
-        Some(end) if end > 0 && input[end - 1] == b'\r' => Ok(Some(end - 1)),
+    match input.iter().take(most).position(|byte| matches!(byte, b'\r' | b'\n')) {
+        Some(end) if b"\r\n".starts_with(&input[end..input.len().min(end + 2)]) => {
+            Ok((end + 2 <= input.len()).then_some(end))
+        }
         Some(_) => Err(Malformed),
         None if input.len() >= most => Err(Malformed),
         None => Ok(None),

@@ -1,0 +1,477 @@
+//! An answer on its way to the client: its head, framed as the client's version and the body allow, then
+//! the body as it comes.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, StatusCode, Version,
+    header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING},
+    response::Parts,
+};
+use http_body::{Body, Frame};
+use tokio::io::AsyncWrite;
+
+use super::date;
+use crate::wire::{Parcel, has_option};
+
+/// Room for the head of a usual answer, bytes.
+const USUAL: usize = 512;
+
+/// What an answer must fit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) version: Version,
+    /// By HEAD.
+    pub(super) head: bool,
+    /// The client keeps the connection.
+    pub(super) keeps: bool,
+}
+
+/// How the body of an answer is delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    /// There is none to send.
+    Nothing,
+    /// So many bytes are still owed.
+    Length(u64),
+    Chunked,
+    /// The end of the connection is its end.
+    UntilClose,
+}
+
+/// An answer that is being sent.
+pub(super) struct Answer<B> {
+    /// `None`: all of it is in the parcel, or gone.
+    body: Option<B>,
+    framing: Framing,
+    /// What `Trailer` announces.
+    announced: Option<Box<HeaderValue>>,
+    parcel: Parcel,
+    keeps: bool,
+    /// The body broke: the client is to see that.
+    cut: bool,
+}
+
+/// The client takes nothing more, or must see that the answer is cut.
+#[derive(Debug)]
+pub(super) struct Broken;
+
+impl<B: Body<Data = Bytes> + Unpin> Answer<B> {
+    /// `interim` goes before it.
+    pub(super) fn new(parts: &Parts, body: B, asked: Asked, interim: &[u8]) -> Self {
+        let mut written = Written::head(parts, &body, asked, interim);
+        let nothing = matches!(written.framing, Framing::Nothing | Framing::Length(0));
+        written.text.extend_from_slice(b"\r\n");
+        Self {
+            body: (!nothing).then_some(body),
+            framing: written.framing,
+            announced: written.announced,
+            parcel: Parcel::new(written.text),
+            keeps: written.keeps,
+            cut: false,
+        }
+    }
+
+    /// Whether the connection may carry another request after it.
+    pub(super) fn keeps(&self) -> bool {
+        self.keeps
+    }
+
+    /// Takes what there is of the body, as much as goes at once. Ready unless the body is waited for.
+    pub(super) fn poll_gather(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(body) = &mut self.body
+            && self.parcel.has_room()
+        {
+            match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    let ends = frame.is_trailers() || body.is_end_stream();
+                    self.put(frame);
+                    if ends && self.body.is_some() {
+                        self.end();
+                    }
+                }
+                None => self.end(),
+                Some(Err(_)) => self.cuts(),
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Writes what was gathered.
+    pub(super) fn poll_write(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Broken>> {
+        let wrote = ready!(self.parcel.poll_write(stream, cx));
+        wrote.map_err(|_| Broken)?;
+        let flushed = ready!(Pin::new(stream).poll_flush(cx));
+        flushed.map_err(|_| Broken)?;
+        Poll::Ready(if self.cut { Err(Broken) } else { Ok(()) })
+    }
+
+    /// Whether all of it has been taken; it has gone when that has been written.
+    pub(super) fn is_gathered(&self) -> bool {
+        self.body.is_none()
+    }
+
+    fn put(&mut self, frame: Frame<Bytes>) {
+        let chunked = self.framing == Framing::Chunked;
+        match frame.into_data() {
+            Ok(mut data) => {
+                if let Framing::Length(owed) = &mut self.framing {
+                    let more = data.len() as u64 > *owed;
+                    if more {
+                        // Never: the body has told its length. A byte more would be the next answer's.
+                        data.truncate(usize::try_from(*owed).unwrap_or(usize::MAX));
+                    }
+                    *owed -= data.len() as u64;
+                }
+                if !data.is_empty() {
+                    self.parcel.put(data, chunked);
+                }
+            }
+            Err(frame) => {
+                if let (true, Ok(fields)) = (chunked, frame.into_trailers()) {
+                    let lines = trailer_lines(&fields, self.announced.as_deref());
+                    self.parcel.end_chunks_with(&lines);
+                    self.body = None;
+                }
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        match self.framing {
+            Framing::Length(1..) => return self.cuts(),
+            Framing::Chunked => self.parcel.end_chunks(),
+            Framing::Length(0) | Framing::Nothing | Framing::UntilClose => (),
+        }
+        self.body = None;
+    }
+
+    fn cuts(&mut self) {
+        (self.body, self.cut) = (None, true);
+    }
+}
+
+/// The fields after a body that were announced in its head, as lines.
+fn trailer_lines(fields: &HeaderMap, announced: Option<&HeaderValue>) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for (name, value) in fields {
+        if announced.is_some_and(|list| has_option(list.as_bytes(), name.as_str().as_bytes())) {
+            line(&mut lines, name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
+    lines
+}
+
+fn line(text: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    text.extend_from_slice(name);
+    text.extend_from_slice(b": ");
+    text.extend_from_slice(value);
+    text.extend_from_slice(b"\r\n");
+}
+
+/// The head of an answer, but for the empty line.
+struct Written {
+    text: Vec<u8>,
+    framing: Framing,
+    announced: Option<Box<HeaderValue>>,
+    keeps: bool,
+}
+
+impl Written {
+    fn head(parts: &Parts, body: &impl Body, asked: Asked, interim: &[u8]) -> Self {
+        let switches = parts.status == StatusCode::SWITCHING_PROTOCOLS;
+        let without = asked.head
+            || switches
+            || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let mut text = Vec::with_capacity(USUAL);
+        text.extend_from_slice(interim);
+        status_line(&mut text, asked.version, parts.status);
+        let (mut length, mut dated, mut announced, mut keeps) = (None, false, None, asked.keeps);
+        for (name, value) in &parts.headers {
+            match *name {
+                CONTENT_LENGTH if without && !asked.head => continue,
+                CONTENT_LENGTH if !without => {
+                    if length.is_some() {
+                        continue;
+                    }
+                    length = number(value);
+                }
+                // Framing is ours to say.
+                TRANSFER_ENCODING => continue,
+                TRAILER if without || asked.version == Version::HTTP_10 => continue,
+                TRAILER => announced = Some(Box::new(value.clone())),
+                CONNECTION => keeps &= !has_option(value.as_bytes(), b"close"),
+                DATE => dated = true,
+                _ => (),
+            }
+            line(&mut text, name.as_str().as_bytes(), value.as_bytes());
+        }
+        let mut written = Self { text, framing: Framing::Nothing, announced, keeps };
+        if !without {
+            written.framing = written.frame(length, body, asked.version);
+        }
+        if !switches {
+            written.tell_connection(parts, asked);
+        }
+        if !dated {
+            line(&mut written.text, b"date", &date::now());
+        }
+        written
+    }
+
+    /// Says how the body is delimited, unless `length` has said it.
+    fn frame(&mut self, length: Option<u64>, body: &impl Body, version: Version) -> Framing {
+        if let Some(length) = length {
+            return Framing::Length(length);
+        }
+        let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
+        if let Some(length) = length {
+            line(&mut self.text, b"content-length", HeaderValue::from(length).as_bytes());
+            return Framing::Length(length);
+        }
+        if version == Version::HTTP_10 {
+            self.keeps = false;
+            return Framing::UntilClose;
+        }
+        self.text.extend_from_slice(b"transfer-encoding: chunked\r\n");
+        Framing::Chunked
+    }
+
+    /// Says whether the connection goes on, where the client's version would have it otherwise.
+    fn tell_connection(&mut self, parts: &Parts, asked: Asked) {
+        let said = |option| {
+            let mut lines = parts.headers.get_all(CONNECTION).iter();
+            lines.any(|list| has_option(list.as_bytes(), option))
+        };
+        match (asked.version, self.keeps) {
+            (Version::HTTP_10, true) => self.text.extend_from_slice(b"connection: keep-alive\r\n"),
+            (Version::HTTP_10, false) | (_, true) => (),
+            (_, false) if said(b"close") => (),
+            (_, false) => self.text.extend_from_slice(b"connection: close\r\n"),
+        }
+    }
+}
+
+fn status_line(text: &mut Vec<u8>, version: Version, status: StatusCode) {
+    if version == Version::HTTP_11 && status == StatusCode::OK {
+        return text.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    }
+    let version: &[u8] = if version == Version::HTTP_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " };
+    text.extend_from_slice(version);
+    text.extend_from_slice(status.as_str().as_bytes());
+    text.push(b' ');
+    text.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    text.extend_from_slice(b"\r\n");
+}
+
+/// A length as backends say it, checked where their answers come in.
+fn number(value: &HeaderValue) -> Option<u64> {
+    value.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::VecDeque, io, task::Waker};
+
+    use http::Response;
+    use http_body::SizeHint;
+
+    use super::*;
+
+    const GET: Asked = Asked { version: Version::HTTP_11, head: false, keeps: true };
+
+    /// A body of these frames, which says its length or does not. `Err`: it breaks there; an empty piece
+    /// is waited for.
+    struct Frames {
+        frames: VecDeque<Result<Frame<Bytes>, ()>>,
+        length: Option<u64>,
+    }
+
+    impl Body for Frames {
+        type Data = Bytes;
+        type Error = ();
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, ()>>> {
+            let next = self.frames.pop_front();
+            match &next {
+                Some(Ok(frame)) if frame.data_ref().is_some_and(Bytes::is_empty) => Poll::Pending,
+                _ => Poll::Ready(next),
+            }
+        }
+
+        fn is_end_stream(&self) -> bool {
+            self.frames.is_empty() && self.length.is_some()
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+        }
+    }
+
+    fn of(pieces: &[&'static str], length: Option<u64>) -> Frames {
+        let frame = |piece: &&'static str| match *piece {
+            "!" => Err(()),
+            piece => Ok(Frame::data(Bytes::from_static(piece.as_bytes()))),
+        };
+        Frames { frames: pieces.iter().map(frame).collect(), length }
+    }
+
+    /// A stream that takes so many bytes at once.
+    struct Narrow(Vec<u8>, usize);
+
+    impl AsyncWrite for Narrow {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let taken = bytes.len().min(self.1);
+            self.0.extend_from_slice(&bytes[..taken]);
+            Poll::Ready(Ok(taken))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn head(status: u16, lines: &[(&'static str, &'static str)]) -> Parts {
+        let (mut parts, ()) = Response::new(()).into_parts();
+        parts.status = StatusCode::from_u16(status).unwrap();
+        parts.headers.insert("date", HeaderValue::from_static("now"));
+        for (name, value) in lines {
+            parts.headers.append(*name, HeaderValue::from_static(value));
+        }
+        parts
+    }
+
+    /// What arrives, whether the connection may go on and whether it is cut; the same however little goes
+    /// at once.
+    fn sent(parts: &Parts, body: impl Fn() -> Frames, asked: Asked) -> (String, bool, bool) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut sends = |at_once| {
+            let mut stream = Narrow(Vec::new(), at_once);
+            let mut answer = Answer::new(parts, body(), asked, b"");
+            let cut = loop {
+                let waits = answer.poll_gather(&mut cx).is_pending();
+                match answer.poll_write(&mut stream, &mut cx) {
+                    Poll::Ready(Err(Broken)) => break true,
+                    Poll::Ready(Ok(())) if answer.is_gathered() && !waits => break false,
+                    Poll::Ready(Ok(())) | Poll::Pending => (),
+                }
+            };
+            (String::from_utf8(stream.0).unwrap(), answer.keeps(), cut)
+        };
+        let whole = sends(usize::MAX);
+        for at_once in [1, 2, 3, 7, 40] {
+            assert_eq!(sends(at_once), whole, "{at_once} at once");
+        }
+        whole
+    }
+
+    #[test]
+    #[rustfmt::skip] // a table is read by column
+    fn an_answer_is_framed_as_its_client_and_its_body_allow() {
+        let (old, by_head) = (Asked { version: Version::HTTP_10, keeps: false, ..GET }, Asked { head: true, ..GET });
+        let kept = Asked { keeps: true, ..old };
+        let last = Asked { keeps: false, ..GET };
+        type Lines = &'static [(&'static str, &'static str)];
+        const LENGTH: Lines = &[("content-length", "5")];
+        const CLOSE: Lines = &[("connection", "close")];
+        for (asked, status, lines, body, told, goes_on) in [
+            (GET,     200, &[][..], Some(5), "content-length: 5\r\n\r\nhello",                          true),
+            (GET,     200, LENGTH,  Some(5), "content-length: 5\r\n\r\nhello",                          true),
+            (GET,     200, LENGTH,  None,    "content-length: 5\r\n\r\nhello",                          true),
+            (GET,     200, &[],     None,    "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", true),
+            (last,    200, &[],     None,    "transfer-encoding: chunked\r\nconnection: close\r\n\r\n5\r\nhello\r\n0\r\n\r\n", false),
+            (GET,     200, CLOSE,   Some(5), "connection: close\r\ncontent-length: 5\r\n\r\nhello",     false),
+            (last,    200, CLOSE,   Some(5), "connection: close\r\ncontent-length: 5\r\n\r\nhello",     false),
+            (old,     200, &[],     Some(5), "content-length: 5\r\n\r\nhello",                          false),
+            (old,     200, &[],     None,    "\r\nhello",                                               false),
+            (kept,    200, &[],     Some(5), "content-length: 5\r\nconnection: keep-alive\r\n\r\nhello", true),
+            (kept,    200, &[],     None,    "\r\nhello",                                               false),
+            (by_head, 200, LENGTH,  Some(5), "content-length: 5\r\n\r\n",                               true),
+            (by_head, 200, &[],     Some(5), "\r\n",                                                    true),
+            (by_head, 304, LENGTH,  Some(5), "content-length: 5\r\n\r\n",                               true),
+            (GET,     304, LENGTH,  Some(5), "\r\n",                                                    true),
+            (GET,     204, LENGTH,  Some(5), "\r\n",                                                    true),
+            (GET,     101, &[],     Some(5), "\r\n",                                                    true),
+            (GET,     404, &[],     Some(5), "content-length: 5\r\n\r\nhello",                          true),
+            (GET,     200, &[("transfer-encoding", "gzip")], Some(5), "content-length: 5\r\n\r\nhello", true),
+        ] {
+            let (text, keeps, cut) = sent(&head(status, lines), || of(&["hello"], body), asked);
+            let version = if asked.version == Version::HTTP_10 { "1.0" } else { "1.1" };
+            let (line, rest) = text.split_once("\r\n").unwrap();
+            assert!(line.starts_with(&format!("HTTP/{version} {status} ")), "{line}");
+            assert_eq!((rest, keeps, cut), (format!("date: now\r\n{told}").as_str(), goes_on, false));
+        }
+        let (text, ..) = sent(&head(200, &[]), || of(&[], Some(0)), GET);
+        assert_eq!(text, "HTTP/1.1 200 OK\r\ndate: now\r\ncontent-length: 0\r\n\r\n");
+    }
+
+    #[test]
+    fn pieces_go_as_they_come_and_small_ones_together() {
+        let (text, ..) = sent(&head(200, &[]), || of(&["one", "", "two", "three"], None), GET);
+        let (_, body) = text.split_once("\r\n\r\n").unwrap();
+        assert_eq!(body, "3\r\none\r\n3\r\ntwo\r\n5\r\nthree\r\n0\r\n\r\n");
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut answer = Answer::new(&head(200, &[]), of(&["one", "two", "", "x"], None), GET, b"");
+        assert!(answer.poll_gather(&mut cx).is_pending());
+        let mut stream = Narrow(Vec::new(), usize::MAX);
+        assert!(answer.poll_write(&mut stream, &mut cx).is_ready());
+        assert!(
+            stream.0.ends_with(b"\r\n\r\n3\r\none\r\n3\r\ntwo\r\n"),
+            "with what is still to come"
+        );
+    }
+
+    #[test]
+    fn an_answer_that_breaks_is_cut_behind_what_came_before() {
+        let (text, _, cut) = sent(&head(200, &[]), || of(&["one", "!"], None), GET);
+        assert!(cut && text.ends_with("\r\n\r\n3\r\none\r\n"), "{text:?}");
+        let length = head(200, &[("content-length", "5")]);
+        for pieces in [&["one"][..], &["one", "!"], &[]] {
+            let (text, _, cut) = sent(&length, || of(pieces, None), GET);
+            let came = if pieces.is_empty() { "\r\n\r\n" } else { "\r\n\r\none" };
+            assert!(cut && text.ends_with(came), "{text:?}");
+        }
+        // And what is too long does not pass for the next answer.
+        let (text, _, cut) = sent(&length, || of(&["hello", " world"], None), GET);
+        assert!(!cut && text.ends_with("\r\n\r\nhello"), "{text:?}");
+    }
+
+    #[test]
+    fn only_trailers_that_were_announced_are_sent() {
+        let body = || {
+            let mut fields = HeaderMap::new();
+            fields.insert("x-sum", HeaderValue::from_static("1"));
+            fields.insert("x-more", HeaderValue::from_static("2"));
+            let mut body = of(&["hello"], None);
+            body.frames.push_back(Ok(Frame::trailers(fields)));
+            body
+        };
+        let announced = head(200, &[("trailer", "x-other, X-Sum")]);
+        let (text, ..) = sent(&announced, body, GET);
+        assert!(text.ends_with("5\r\nhello\r\n0\r\nx-sum: 1\r\n\r\n"), "{text:?}");
+        let (text, ..) = sent(&head(200, &[]), body, GET);
+        assert!(text.ends_with("5\r\nhello\r\n0\r\n\r\n"), "{text:?}");
+        let length = head(200, &[("content-length", "5"), ("trailer", "x-sum")]);
+        let (text, keeps, cut) = sent(&length, body, GET);
+        assert!(keeps && !cut && text.ends_with("\r\n\r\nhello"), "{text:?}");
+    }
+}

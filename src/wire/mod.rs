@@ -1,0 +1,33 @@
+//! What HTTP/1.1 needs on either side of us: bytes as they come, the body that lies in them, and bytes as
+//! they go.
+//!
+//! Nothing here knows what is client and what is backend, and nothing waits by itself: whoever has a
+//! stream polls.
+
+mod chunked;
+mod client;
+mod delimited;
+mod input;
+mod parcel;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use self::{
+    chunked::{Malformed, Next},
+    client::{BodyBroken, ClientBody, Line},
+    delimited::{Content, Delimited},
+    input::Input,
+    parcel::Parcel,
+};
+
+/// Any stream of bytes in both directions.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Duplex for S {}
+
+/// Whether a list such as that of `Connection` has this option (RFC 9110 7.6.1).
+#[must_use]
+pub fn has_option(list: &[u8], option: &[u8]) -> bool {
+    let mut options = list.split(|byte| *byte == b',');
+    options.any(|said| said.trim_ascii().eq_ignore_ascii_case(option))
+}

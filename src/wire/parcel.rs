@@ -1,0 +1,129 @@
+//! Bytes on their way out: a head, and the pieces of a body behind it, written together and without being
+//! copied where they are large.
+
+use std::{
+    io::{self, IoSlice, Write as _},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+
+/// The end of a chunked body, and the same behind a chunk.
+const LAST_CHUNK: &str = "0\r\n\r\n";
+const CHUNK_AND_LAST: &str = "\r\n0\r\n\r\n";
+
+/// Pieces below this are copied together, so that many of them are one write: to write one costs more
+/// than to copy it.
+const SMALL: usize = 4 * 1024;
+
+/// So much goes before more is taken, bytes.
+const FULL: usize = 16 * 1024;
+
+/// What goes out next: `lead`, then `piece`, then `trail`.
+#[derive(Debug, Default)]
+pub struct Parcel {
+    lead: Vec<u8>,
+    piece: Bytes,
+    trail: &'static str,
+    /// How much of these three has gone.
+    gone: usize,
+}
+
+impl Parcel {
+    /// A head.
+    #[must_use]
+    pub fn new(lead: Vec<u8>) -> Self {
+        Self { lead, ..Self::default() }
+    }
+
+    /// Whether nothing is there to go.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lead.is_empty() && self.piece.is_empty() && self.trail.is_empty()
+    }
+
+    /// Whether it takes another piece before it goes.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.gone == 0 && self.piece.len() < SMALL && self.lead.len() < FULL
+    }
+
+    /// Adds a piece of a body, as a chunk where it is `chunked`. Only where there is room.
+    pub fn put(&mut self, piece: Bytes, chunked: bool) {
+        self.fold();
+        if chunked {
+            // It fails only where there is no memory.
+            let _ = write!(self.lead, "{:x}\r\n", piece.len());
+            self.trail = "\r\n";
+        }
+        self.piece = piece;
+    }
+
+    /// Adds the end of a body that is chunked.
+    pub fn end_chunks(&mut self) {
+        self.trail = if self.trail.is_empty() { LAST_CHUNK } else { CHUNK_AND_LAST };
+    }
+
+    /// Adds the end of a body that is chunked, with fields behind it: these lines.
+    pub fn end_chunks_with(&mut self, lines: &[u8]) {
+        self.fold();
+        self.lead.extend_from_slice(b"0\r\n");
+        self.lead.extend_from_slice(lines);
+        self.lead.extend_from_slice(b"\r\n");
+    }
+
+    /// Makes one of the three.
+    fn fold(&mut self) {
+        if !self.piece.is_empty() || !self.trail.is_empty() {
+            self.lead.extend_from_slice(&self.piece);
+            self.lead.extend_from_slice(self.trail.as_bytes());
+            (self.piece, self.trail) = (Bytes::new(), "");
+        }
+    }
+
+    /// Writes all that is there.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn poll_write(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin + ?Sized),
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let parts = [&self.lead[..], &self.piece, self.trail.as_bytes()];
+        let all: usize = parts.iter().map(|part| part.len()).sum();
+        while self.gone < all {
+            let mut skip = self.gone;
+            let mut slices = [IoSlice::new(&[]); 3];
+            let mut used = 0;
+            for part in parts {
+                let skipped = skip.min(part.len());
+                skip -= skipped;
+                if skipped < part.len() {
+                    slices[used] = IoSlice::new(&part[skipped..]);
+                    used += 1;
+                }
+            }
+            let stream = Pin::new(&mut *stream);
+            let wrote = match &slices[..used] {
+                [only] => ready!(stream.poll_write(cx, only))?,
+                several => ready!(stream.poll_write_vectored(cx, several))?,
+            };
+            if wrote == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.gone += wrote;
+        }
+        self.lead.clear();
+        (self.piece, self.trail, self.gone) = (Bytes::new(), "", 0);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether some of it has gone, and not all.
+    #[must_use]
+    pub fn is_begun(&self) -> bool {
+        self.gone > 0
+    }
+}
