@@ -42,12 +42,6 @@ pub fn now() -> Instant {
     NOW.get().unwrap_or_else(Instant::now)
 }
 
-/// What the clock on the wall said at the last tick, or says where no tick runs.
-#[must_use]
-pub fn wall_now() -> SystemTime {
-    NOW.get().map_or_else(SystemTime::now, |(_, wall)| wall)
-}
-
 /// Runs this thread's clock for ever, calling `each` after every tick. Spawn it once per worker.
 pub async fn run(each: impl Fn(Instant)) {
     loop {

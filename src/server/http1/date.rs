@@ -1,8 +1,8 @@
-//! `Date`, whose text is made once a second by each worker.
+//! `Date`, whose text is made once a tick by each worker.
 
 use std::{
     cell::Cell,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime},
 };
 
 use crate::tick;
@@ -11,21 +11,21 @@ use crate::tick;
 pub(super) type Text = [u8; 29];
 
 thread_local! {
-    /// The last text: at which tick it was asked for, and of which second it is.
-    static LAST: Cell<(SystemTime, u64, Text)> = const { Cell::new((UNIX_EPOCH, 0, [0; 29])) };
+    /// The last text, and at which tick it was asked for.
+    static LAST: Cell<Option<(Instant, Text)>> = const { Cell::new(None) };
 }
 
-/// The text of now.
+/// The text of now, or of the last tick.
 pub(super) fn now() -> Text {
-    let wall = tick::wall_now();
-    let (at, second, text) = LAST.get();
-    if at == wall {
-        return text;
+    let tick = tick::now();
+    match LAST.get() {
+        Some((at, text)) if at == tick => text,
+        Some(_) | None => {
+            let text = written(SystemTime::now());
+            LAST.set(Some((tick, text)));
+            text
+        }
     }
-    let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let text = if since == second { text } else { written(wall) };
-    LAST.set((wall, since, text));
-    text
 }
 
 fn written(wall: SystemTime) -> Text {
@@ -36,7 +36,7 @@ fn written(wall: SystemTime) -> Text {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
 
