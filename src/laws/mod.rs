@@ -7,6 +7,7 @@
 
 mod config;
 mod credential;
+mod framing;
 mod grant;
 mod head;
 mod path;
@@ -17,8 +18,8 @@ mod token;
 mod written;
 
 pub use self::{
-    config::config, credential::credential, grant::grant, head::head, path::path, proxy::proxy,
-    token::token,
+    config::config, credential::credential, framing::framing, grant::grant, head::head, path::path,
+    proxy::proxy, token::token,
 };
 
 /// Decodes every good escape once and leaves bad ones: what a careless program does.

@@ -9,9 +9,10 @@ use super::*;
 
 type Law = fn(&[u8]);
 
-const LAWS: [(&str, Law); 7] = [
+const LAWS: [(&str, Law); 8] = [
     ("config", config),
     ("credential", credential),
+    ("framing", framing),
     ("grant", grant),
     ("head", head),
     ("proxy", proxy),
@@ -137,6 +138,11 @@ proptest! {
     #[test]
     fn a_grant_is_the_same_as_json_form_and_query(data in near("grant")) {
         grant(&data);
+    }
+
+    #[test]
+    fn a_request_ends_in_one_place(data in near("framing")) {
+        framing(&data);
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod ahead;
 mod bind;
 mod connection;
 pub mod health;
-mod http1;
+pub(crate) mod http1;
 mod http2;
 mod inherit;
 mod ledger;

@@ -23,29 +23,29 @@ const FIELDS_ON_STACK: usize = 100;
 const TARGET_BYTES_MAX: usize = 65_534;
 
 /// A request, and what its head says of the connection.
-pub(super) struct Head {
-    pub(super) parts: Parts,
-    pub(super) content: Content,
+pub(crate) struct Head {
+    pub(crate) parts: Parts,
+    pub(crate) content: Content,
     /// The client waits to be told to send the body.
-    pub(super) waits: bool,
+    pub(crate) waits: bool,
     /// The connection may carry another request after it.
-    pub(super) keeps: bool,
+    pub(crate) keeps: bool,
 }
 
 /// A head that is waited for.
-pub(super) struct Awaited {
+pub(crate) struct Awaited {
     limits: HeadLimits,
     /// So much of what is there is known to hold no complete head.
     seen: usize,
 }
 
 impl Awaited {
-    pub(super) fn new(limits: HeadLimits) -> Self {
+    pub(crate) fn new(limits: HeadLimits) -> Self {
         Self { limits, seen: 0 }
     }
 
     /// The head, once it is there; it is taken from what has been read.
-    pub(super) fn read(&mut self, input: &mut BytesMut) -> Result<Option<Head>, BadRequest> {
+    pub(crate) fn read(&mut self, input: &mut BytesMut) -> Result<Option<Head>, BadRequest> {
         // Some clients end a body with a line that is none of it (RFC 9112 2.2).
         while input.starts_with(b"\r\n") {
             input.advance(2);

@@ -20,10 +20,8 @@ use std::{
 use http::{Method, Request, Response, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use self::{
-    answer::{Answer, Asked},
-    head::{Awaited, Head},
-};
+use self::answer::{Answer, Asked};
+pub(crate) use self::head::{Awaited, Head};
 use super::{
     connection::{Ended, until},
     tap::Tap,
