@@ -86,7 +86,9 @@ fn fields_removed(came: &HeaderMap, sent: &HeaderMap, config: &Config) -> Vec<Re
     let why = |name: &HeaderName| {
         if fence.covers(name) {
             Some("only the gateway says who is calling")
-        } else if *name == COOKIE && sent.get(COOKIE) != joined_cookies(came).as_ref() {
+        } else if *name == COOKIE
+            && sent.get(COOKIE) != joined_cookies(came.get_all(COOKIE).iter()).as_ref()
+        {
             Some("the credential's own pair; the others stay")
         } else if sent.contains_key(name) {
             None

@@ -11,7 +11,7 @@ use crate::{
     gateway::{Refusal, is_preflight},
     policy::Requirement,
     principal::{Certificate, Principal},
-    request::{BadRequest, Canonical, owned::is_owned, path::CanonicalPath},
+    request::{BadRequest, Canonical, Head, owned::is_owned, path::CanonicalPath},
     usergrid::{
         Fault,
         place::{Place, TenantPath},
@@ -108,8 +108,9 @@ impl<'a> Asked<'a> {
             return Ok(Self { config, sources, request, caller, certificate, reading });
         };
         let (fields, raw_path) = (parts.headers.clone(), parts.uri.path().to_owned());
-        let preflight = config.cors.is_some() && is_preflight(&parts.method, &parts.headers);
-        let reading = match Canonical::read(parts, true, false, &config.request_policy()) {
+        let head = Head::from(parts);
+        let preflight = config.cors.is_some() && is_preflight(&head.method, &head.fields);
+        let reading = match Canonical::read(head, true, false, &config.request_policy()) {
             Err(bad) => Reading::Refused(bad),
             Ok(canonical) if preflight => Reading::Preflight(Box::new(canonical)),
             Ok(mut canonical) => match place(&mut canonical, config) {

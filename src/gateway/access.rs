@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::{Gate, Peer, Refusal, State};
 use crate::{
@@ -21,7 +21,10 @@ use crate::{
         metrics::Decision,
     },
     upstream::Progress,
+    wire::Fields,
 };
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Longer than anybody waits.
 const FAR: Duration = Duration::from_secs(100 * 365 * 86_400);
@@ -70,7 +73,7 @@ impl AccessRecord {
         state: &Rc<State>,
         peer: &Rc<Peer>,
         method: &Method,
-        fields: &HeaderMap,
+        fields: &Fields,
     ) -> Box<Self> {
         let at = SystemTime::now();
         Box::new(Self {
@@ -338,8 +341,8 @@ fn ms(span: Duration) -> f64 {
 
 /// The trace that a request belongs to (W3C Trace Context 3.2.2.3): 32 lower-case hex digits, not all
 /// zero. Anything else is no trace; the field itself is forwarded as it came.
-fn trace_id(fields: &HeaderMap) -> Option<String> {
-    let parent = fields.get("traceparent")?.to_str().ok()?;
+fn trace_id(fields: &Fields) -> Option<String> {
+    let parent = fields.get(&TRACEPARENT)?.to_str().ok()?;
     let trace = parent.split('-').nth(1)?;
     let hex = trace.len() == 32
         && trace.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))

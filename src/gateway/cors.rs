@@ -12,7 +12,7 @@ use http::{
 };
 
 use super::body::Body;
-use crate::config::Cors;
+use crate::{config::Cors, wire::Fields};
 
 /// What the backend says on this matter is replaced: one of two voices would be wrong.
 const OURS: [HeaderName; 6] = [
@@ -26,20 +26,20 @@ const OURS: [HeaderName; 6] = [
 
 /// Whether a request is a true preflight: OPTIONS with an origin and a method asked for.
 #[must_use]
-pub(crate) fn is_preflight(method: &Method, fields: &HeaderMap) -> bool {
+pub(crate) fn is_preflight(method: &Method, fields: &Fields) -> bool {
     *method == Method::OPTIONS
-        && fields.contains_key(ORIGIN)
-        && fields.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+        && fields.contains(&ORIGIN)
+        && fields.contains(&ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// The answer to a preflight: 204, with the permission only for an origin that has it.
 #[must_use]
-pub(super) fn preflight(cors: &Cors, fields: &HeaderMap) -> Response<Body> {
+pub(super) fn preflight(cors: &Cors, fields: &Fields) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let head = response.headers_mut();
     head.insert(VARY, HeaderValue::from_static("Origin, Access-Control-Request-Headers"));
-    if fields.get(ORIGIN).and_then(|origin| allowed(cors, origin)).is_none() {
+    if fields.get(&ORIGIN).and_then(|origin| allowed(cors, origin)).is_none() {
         return response;
     }
     let asked = |name: &HeaderName| fields.get(name).cloned();

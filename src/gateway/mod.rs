@@ -29,7 +29,6 @@ mod upgrade;
 mod websocket;
 
 use std::{
-    convert::Infallible,
     hash::{BuildHasher as _, RandomState},
     rc::Rc,
     sync::LazyLock,
@@ -37,9 +36,8 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Method, Request, Response, StatusCode, Version,
+    HeaderValue, Method, Response, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, ORIGIN},
-    request::Parts,
 };
 use http_body::Body as _;
 
@@ -65,10 +63,7 @@ use crate::{
     auth::{credential::Credential, hot::Caller, resolve::Unresolved},
     directory::UserRef,
     policy::{self, Match, Presented, Requirement, Tenant},
-    request::{
-        Canonical, Framing, authority::Authority, grpc::is_call, path::CanonicalPath,
-        upgrade::Offer,
-    },
+    request::{Canonical, Framing, Head, authority::Authority, grpc::is_call, path::CanonicalPath},
     telemetry::{
         instant::unix_ms,
         log::{Level, event},
@@ -88,22 +83,21 @@ static CLAIMS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 pub async fn handle(
     gate: Rc<Gate>,
     peer: Rc<Peer>,
-    request: Request<ClientBody>,
-) -> Result<Response<Body>, Infallible> {
-    let (mut parts, body) = request.into_parts();
-    let offer = upgrade::extended(&mut parts);
+    head: Head,
+    body: ClientBody,
+) -> Response<Body> {
     let state = gate.state();
-    let mut record = AccessRecord::begin(&gate, &state, &peer, &parts.method, &parts.headers);
-    let http1 = parts.version < Version::HTTP_2;
+    let mut record = AccessRecord::begin(&gate, &state, &peer, &head.method, &head.fields);
+    let http1 = head.version < Version::HTTP_2;
     let mut closes = gate.draining();
     let cors = state.config.cors.as_ref();
-    let preflight = cors.is_some_and(|_| cors::is_preflight(&parts.method, &parts.headers));
-    let origin = cors.and_then(|_| parts.headers.get(ORIGIN).cloned());
-    let callback = state.callback(parts.uri.query());
-    let is_head = parts.method == Method::HEAD;
-    let is_call = is_call(&parts.method, parts.version, &parts.headers);
+    let preflight = cors.is_some_and(|_| cors::is_preflight(&head.method, &head.fields));
+    let origin = cors.and_then(|_| head.fields.get(&ORIGIN).cloned());
+    let callback = state.callback(head.uri.query());
+    let is_head = head.method == Method::HEAD;
+    let is_call = is_call(&head.method, head.version, &head.fields);
 
-    let answered = serve(&gate, &state, &peer, (parts, offer, body), preflight, &mut record).await;
+    let answered = serve(&gate, &state, &peer, (head, body), preflight, &mut record).await;
     let mut response = match answered {
         Ok(response) => {
             let reason = if preflight { "preflight" } else { "ok" };
@@ -135,7 +129,7 @@ pub async fn handle(
     if closes && http1 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response.map(|body| body.recorded(record)))
+    response.map(|body| body.recorded(record))
 }
 
 /// The checks in their order; the first that fails is the answer.
@@ -143,16 +137,13 @@ async fn serve(
     gate: &Gate,
     state: &Rc<State>,
     peer: &Peer,
-    (parts, offer, body): (Parts, Option<Box<Offer>>, ClientBody),
+    (head, body): (Head, ClientBody),
     preflight: bool,
     record: &mut AccessRecord,
 ) -> Result<Response<Body>, Refusal> {
     let config = &*state.config;
     let over_tls = peer.over_tls();
-    let mut request = Canonical::read(parts, body.is_end_stream(), over_tls, &state.policy)?;
-    if offer.is_some() {
-        request.upgrade = offer;
-    }
+    let request = Canonical::read(head, body.is_end_stream(), over_tls, &state.policy)?;
     if !peer.may_ask(request.authority.host()) {
         return Err(Refusal::Misdirected);
     }
@@ -368,7 +359,8 @@ async fn identify(
 /// that was not declared. A hash, compared and never believed.
 fn claim(state: &State, request: &Canonical, peer: &Peer) -> Option<u64> {
     let undeclared = state.config.trust.is_empty() && peer.is_private();
-    let lines = request.fields.get_all("x-forwarded-for").iter();
+    let name = &peer::X_FORWARDED_FOR;
+    let lines = request.fields.all(name);
     let lines: Vec<&HeaderValue> = lines.filter(|_| undeclared).collect();
     (!lines.is_empty()).then(|| CLAIMS.hash_one(&lines))
 }

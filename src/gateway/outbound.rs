@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Uri,
+    HeaderName, HeaderValue, Method, Uri,
     header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING},
     uri::{Authority, PathAndQuery, Scheme},
 };
@@ -20,6 +20,7 @@ use crate::{
     principal::Principal,
     request::{BadRequest, Framing, authority, path::CanonicalPath, query::Query},
     upstream::{Outgoing, RequestBody},
+    wire::Fields,
 };
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -37,7 +38,7 @@ pub(super) struct Outbound<'a> {
     pub(super) path: &'a CanonicalPath,
     pub(super) query: &'a Query,
     pub(super) came: Option<PathAndQuery>,
-    pub(super) fields: HeaderMap,
+    pub(super) fields: Fields,
     pub(super) framing: Framing,
     pub(super) caller: Option<&'a Caller>,
     pub(super) accepts_trailers: bool,

@@ -9,16 +9,17 @@ use std::{
     rc::Rc,
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, header::FORWARDED};
+use http::{HeaderName, HeaderValue, header::FORWARDED};
 
 use crate::{
     config::Network,
     principal::Certificate,
     request::fields::{is_forwarding, is_ordinary},
     tls::Session,
+    wire::Fields,
 };
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
@@ -205,26 +206,26 @@ pub(super) struct Route {
 impl Route {
     /// Reads the forwarding fields of a trusted peer, and nothing of any other.
     #[must_use]
-    pub(super) fn read(fields: &HeaderMap, peer: &Peer, trust: &[Network]) -> Self {
+    pub(super) fn read(fields: &Fields, peer: &Peer, trust: &[Network]) -> Self {
         if trust.is_empty() || !peer.is_trusted(trust) {
             return Self::default();
         }
         // From our side, as far as it can be read: what a client wrote in front ends the walk, and
         // hides nobody behind it.
         let lines: Vec<&[u8]> = fields
-            .get_all(X_FORWARDED_FOR)
-            .iter()
+            .all(&X_FORWARDED_FOR)
             .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
             .collect();
         let mut hops: Vec<IpAddr> =
             lines.iter().rev().map_while(|hop| read_hop(hop)).take(HOPS_MAX).collect();
         hops.reverse();
-        let proto = single(fields, &X_FORWARDED_PROTO)
+        let proto = fields
+            .only(&X_FORWARDED_PROTO)
             .filter(|proto| proto.as_bytes() == b"http" || proto.as_bytes() == b"https");
         Self {
             hops,
             proto: proto.cloned(),
-            host: single(fields, &X_FORWARDED_HOST).filter(|host| is_host(host)).cloned(),
+            host: fields.only(&X_FORWARDED_HOST).filter(|host| is_host(host)).cloned(),
         }
     }
 
@@ -246,11 +247,8 @@ impl Route {
     }
 
     /// Removes every field that tells where a request came from: what we say of it comes in their place.
-    pub(super) fn forget(fields: &mut HeaderMap) {
-        let told = fields.keys().filter(|name| !is_ordinary(name) && is_forwarding(name));
-        for name in told.cloned().collect::<Vec<_>>() {
-            fields.remove(name);
-        }
+    pub(super) fn forget(fields: &mut Fields) {
+        fields.retain(|name| is_ordinary(name) || !is_forwarding(name));
     }
 
     /// The forwarding fields as we say them.
@@ -305,12 +303,6 @@ fn node(ip: Option<IpAddr>) -> String {
     }
 }
 
-/// The field's value when there is exactly one line of it.
-fn single<'a>(fields: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
-    let mut lines = fields.get_all(name).iter();
-    lines.next().filter(|_| lines.next().is_none())
-}
-
 fn is_host(value: &HeaderValue) -> bool {
     let bytes = value.as_bytes();
     !bytes.is_empty()
@@ -321,7 +313,7 @@ fn is_host(value: &HeaderValue) -> bool {
 mod tests {
     use super::*;
 
-    fn fields(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+    fn fields(lines: &[(&'static str, &'static str)]) -> Fields {
         lines
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
@@ -377,10 +369,13 @@ mod tests {
         assert_eq!(route.client(&trust), Some("203.0.113.7".parse().unwrap()));
         Route::forget(&mut fields);
         fields.extend(route.told(&peer, &peer.asked("shop.example")));
-        assert_eq!(fields["x-forwarded-for"], "198.51.100.1, 203.0.113.7, 10.0.0.8, 10.0.0.9");
-        assert_eq!(fields["x-forwarded-proto"], "https");
         assert_eq!(
-            fields["forwarded"],
+            fields.only(&X_FORWARDED_FOR).unwrap(),
+            "198.51.100.1, 203.0.113.7, 10.0.0.8, 10.0.0.9"
+        );
+        assert_eq!(fields.only(&X_FORWARDED_PROTO).unwrap(), "https");
+        assert_eq!(
+            fields.only(&FORWARDED).unwrap(),
             "for=198.51.100.1, for=203.0.113.7, for=10.0.0.8, for=10.0.0.9;host=\"shop.example\";\
              proto=http"
         );

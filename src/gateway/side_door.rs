@@ -103,7 +103,7 @@ async fn answer(
         token: proof.token.as_ref().map(|(token, expires_ms)| (token, *expires_ms)),
         basic,
         query: request.query.as_str(),
-        content_type: request.fields.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()),
+        content_type: request.fields.get(&CONTENT_TYPE).and_then(|kind| kind.to_str().ok()),
         body: &body,
         address: None,
         uri: uri.trim_end_matches('/').to_owned(),

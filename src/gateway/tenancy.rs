@@ -278,7 +278,7 @@ pub(super) fn has_grant(request: &Canonical, body: &[u8]) -> bool {
 }
 
 fn content_type(request: &Canonical) -> Option<&str> {
-    request.fields.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok())
+    request.fields.get(&CONTENT_TYPE).and_then(|kind| kind.to_str().ok())
 }
 
 /// Whom the request's credential proves; a guest when it carries none.

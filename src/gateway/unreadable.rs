@@ -3,16 +3,16 @@
 
 use std::rc::Rc;
 
-use http::{HeaderMap, Method, Response};
+use http::{Method, Response};
 
 use super::{Body, Gate, Peer, Refusal, X_REQUEST_ID, access::AccessRecord};
-use crate::{request::BadRequest, telemetry::metrics::Decision};
+use crate::{request::BadRequest, telemetry::metrics::Decision, wire::Fields};
 
 /// Answers it. The connection cannot go on.
 pub fn unreadable(gate: &Rc<Gate>, peer: &Rc<Peer>, why: BadRequest) -> Response<Body> {
     let state = gate.state();
     let unknown = Method::from_bytes(b"-").unwrap_or_default();
-    let mut record = AccessRecord::begin(gate, &state, peer, &unknown, &HeaderMap::new());
+    let mut record = AccessRecord::begin(gate, &state, peer, &unknown, &Fields::default());
     let refusal = Refusal::BadRequest(why);
     record.answered(refusal.status(), Decision::Deny, refusal.reason());
     let mut response = match &state.office {

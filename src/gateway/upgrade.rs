@@ -7,9 +7,9 @@
 use std::{rc::Rc, time::Duration};
 
 use http::{
-    HeaderMap, HeaderValue, Method, Response, StatusCode, Version,
+    HeaderMap, HeaderValue, Response, StatusCode,
     header::{CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE},
-    request, response,
+    response,
 };
 
 use super::{
@@ -28,21 +28,8 @@ use crate::{
         upgrade::{Offer, UpgradeError, WEBSOCKET},
     },
     upstream::{Answered, Outgoing, Upstream, UpstreamError},
+    wire::Fields,
 };
-
-/// Takes an extended CONNECT for the GET that it stands for (RFC 8441 5). `None`: it is none, and a CONNECT
-/// that is none is refused like ever.
-pub(super) fn extended(parts: &mut request::Parts) -> Option<Box<Offer>> {
-    if parts.method != Method::CONNECT || parts.version != Version::HTTP_2 {
-        return None;
-    }
-    let protocol = parts.extensions.get::<hyper::ext::Protocol>()?;
-    if !protocol.as_str().eq_ignore_ascii_case(WEBSOCKET) {
-        return None;
-    }
-    parts.method = Method::GET;
-    Some(Box::new(Offer::extended(WEBSOCKET)))
-}
 
 /// What the request switches to, if it does. Other offers than the rule's are ignored, as RFC 9110 7.8
 /// allows; but whoever says WebSocket waits for nothing else, and hears why not.
@@ -80,19 +67,19 @@ impl Switch {
     pub(super) fn ask(
         protocol: &str,
         offer: Option<&Offer>,
-        fields: &mut HeaderMap,
+        fields: &mut Fields,
     ) -> Result<Self, UpstreamError> {
         let failed = |_| UpstreamError::BadResponse;
         let extended = offer.is_some_and(Offer::is_extended);
         if extended {
             let key = websocket::key().ok_or(UpstreamError::Closed)?;
-            fields.insert(SEC_WEBSOCKET_KEY, HeaderValue::try_from(key).map_err(failed)?);
+            fields.set(SEC_WEBSOCKET_KEY, HeaderValue::try_from(key).map_err(failed)?);
         }
-        let key = fields.get(SEC_WEBSOCKET_KEY).filter(|_| protocol == WEBSOCKET);
+        let key = fields.get(&SEC_WEBSOCKET_KEY).filter(|_| protocol == WEBSOCKET);
         let accept = key.map(|key| websocket::accept(key.as_bytes()));
         let protocol = HeaderValue::from_str(protocol).map_err(failed)?;
-        fields.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        fields.insert(UPGRADE, protocol.clone());
+        fields.set(CONNECTION, HeaderValue::from_static("upgrade"));
+        fields.set(UPGRADE, protocol.clone());
         Ok(Self { protocol, extended, accept })
     }
 

@@ -9,6 +9,7 @@ use super::written;
 use crate::{
     auth::credential::{Credential, Source, Sources},
     request::{Canonical, query::Query},
+    wire::Fields,
 };
 
 /// Every kind of source, the same for clients of tenants, and the few that a file without a word has.
@@ -116,7 +117,7 @@ fn hides_what_is_cut(sources: &Sources, query: &str, more: bool) {
         let name = pair.split('=').next().unwrap_or_default();
         assert!(logged == pair || *logged == format!("{name}=•••"), "{pair} is logged {logged}");
         let Ok(mut alone) = Query::parse(Some(pair)) else { continue };
-        sources.strip(&mut http::HeaderMap::new(), &mut alone);
+        sources.strip(&mut Fields::default(), &mut alone);
         let cut = alone.as_str() != Some(pair);
         if pair.contains('=') && (cut || !more) {
             assert_eq!(cut, logged != pair, "{pair} is logged {logged}");

@@ -2,10 +2,10 @@
 //! arrive.
 
 use bytes::BytesMut;
-use http::{Version, request::Parts};
+use http::Version;
 
 use crate::{
-    request::HeadLimits,
+    request::{self, HeadLimits},
     server::http1::{Awaited, Head},
     wire::{Content, Delimited, Next},
 };
@@ -15,7 +15,7 @@ const LIMITS: HeadLimits =
 
 /// A request as it was read, and the bytes that it was read from.
 struct Read {
-    parts: Parts,
+    request: request::Head,
     content: Content,
     keeps: bool,
     head: Vec<u8>,
@@ -77,13 +77,13 @@ fn read(pieces: &[&[u8]]) -> Stream {
                 match awaited.read(&mut input) {
                     Ok(None) => break,
                     Err(_) => stream.ends = true,
-                    Ok(Some(Head { parts, content, keeps, .. })) => {
+                    Ok(Some(Head { request, content, keeps, .. })) => {
                         let head = eaten[..eaten.len() - input.len()].to_vec();
                         eaten.drain(..head.len());
                         let (body, trailers) = (Vec::new(), 0);
                         let body_as_it_came = Vec::new();
                         let request =
-                            Read { parts, content, keeps, head, body, body_as_it_came, trailers };
+                            Read { request, content, keeps, head, body, body_as_it_came, trailers };
                         begun = Some((request, Delimited::from(content)));
                     }
                 }
@@ -133,10 +133,10 @@ fn is_one_head(request: &Read) {
     let lines = lines(text);
     let [first, fields @ .., last] = &lines[..] else { panic!("no lines: {text:?}") };
     assert!(last.is_empty() && !fields.iter().any(|line| line.is_empty()));
-    assert_eq!(fields.len(), request.parts.headers.len());
-    let version = if request.parts.version == Version::HTTP_11 { "1.1" } else { "1.0" };
+    assert_eq!(fields.len(), request.request.fields.len());
+    let version = if request.request.version == Version::HTTP_11 { "1.1" } else { "1.0" };
     assert!(first.ends_with(format!(" HTTP/{version}").as_bytes()));
-    assert!(first.starts_with(format!("{} ", request.parts.method).as_bytes()));
+    assert!(first.starts_with(format!("{} ", request.request.method).as_bytes()));
     assert_eq!(first.iter().filter(|byte| **byte == b' ').count(), 2);
     for line in fields {
         let colon = line.iter().position(|byte| *byte == b':');
@@ -182,7 +182,7 @@ fn is_counted(request: &Read) {
 fn is_chunked(request: &Read) {
     assert!(values(request, "content-length").is_empty());
     let [coding] = values(request, "transfer-encoding")[..] else { panic!("not one coding") };
-    assert!(coding.eq_ignore_ascii_case(b"chunked") && request.parts.version == Version::HTTP_11);
+    assert!(coding.eq_ignore_ascii_case(b"chunked") && request.request.version == Version::HTTP_11);
     let mut rest = &request.body_as_it_came[..];
     let mut content = Vec::new();
     loop {

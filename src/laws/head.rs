@@ -17,6 +17,7 @@ use crate::{
         fields::{is_forwarding, is_removed},
         fold::fold,
     },
+    wire::Fields,
 };
 
 const USUAL: &str = r#"
@@ -135,7 +136,7 @@ impl Gate {
             panic!("the one rule lets everybody in")
         };
         let (mut query, framing) = (read.query.clone(), read.framing);
-        self.sources.strip(&mut HeaderMap::new(), &mut query);
+        self.sources.strip(&mut Fields::default(), &mut query);
         let mut sent = rehearse::outbound(read, &self.sources, &permit, &self.config).ok()?;
         if self.config.backends[0].http == Http::Two {
             sent.version = Version::HTTP_2;

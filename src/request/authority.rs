@@ -4,9 +4,10 @@
 
 use std::net::Ipv6Addr;
 
-use http::{HeaderMap, Uri, Version, header::HOST};
+use http::{Uri, Version, header::HOST};
 
 use super::BadRequest;
+use crate::wire::Fields;
 
 /// Longest host name of DNS, in its text form without the last dot.
 const HOST_BYTES_MAX: usize = 253;
@@ -29,10 +30,10 @@ impl Authority {
     pub(super) fn of(
         uri: &Uri,
         version: Version,
-        fields: &HeaderMap,
+        fields: &Fields,
         over_tls: bool,
     ) -> Result<Self, BadRequest> {
-        let mut hosts = fields.get_all(HOST).iter();
+        let mut hosts = fields.all(&HOST);
         let host = hosts.next().map(http::HeaderValue::as_bytes);
         if host.is_none() && version < Version::HTTP_2 {
             return Err(BadRequest::HostMissing); // an absolute target does not stand in for it

@@ -6,7 +6,7 @@
 //! byte.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Version,
+    HeaderName, HeaderValue, Version,
     header::{
         ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CACHE_CONTROL, CONNECTION,
         CONTENT_TYPE, COOKIE, EXPECT, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, ORIGIN, RANGE,
@@ -19,6 +19,7 @@ use super::{
     fold::{FOLDED_BYTES_MAX, fold, fold_into, folds_to},
     upgrade::Offer,
 };
+use crate::wire::Fields;
 
 /// End-to-end fields of nearly every request: known by equality, without folding.
 const ORDINARY: [HeaderName; 13] = [
@@ -93,7 +94,7 @@ pub(super) struct Hop {
 /// RFC 9110 7.6.1 (hop-by-hop fields), 10.1.1 (Expect); RFC 9113 8.2.2 (none of them on HTTP/2), 8.2.3
 /// (cookie lines are joined on the way to HTTP/1.1).
 pub(super) fn settle(
-    fields: &mut HeaderMap,
+    fields: &mut Fields,
     version: Version,
     fence: &Fence,
 ) -> Result<Hop, BadRequest> {
@@ -102,7 +103,7 @@ pub(super) fn settle(
         (*name == HOST || fence.keeps_unfolded(name)) && !(http2 && has_outer_blank(value))
     });
     if ordinary {
-        fields.remove(HOST);
+        fields.remove(&HOST);
         join_cookies(fields);
         return Ok(Hop::default()); // nothing here speaks to this connection, and nothing is to be removed
     }
@@ -110,16 +111,12 @@ pub(super) fn settle(
     let accepts_trailers = if http2 {
         check_http2(fields)?
     } else {
-        fields.get_all(TE).iter().flat_map(options).any(|option| is(option, b"trailers"))
+        fields.all(&TE).flat_map(options).any(|option| is(option, b"trailers"))
     };
     // Connection is read on what came in, before anything is removed or set.
-    let mut doomed = named_by_connection(fields, fence)?;
-    fields.remove(HOST); // in nearly every request: not worth a place in the list
-    doomed.extend(fields.keys().filter(|name| !fence.keeps(name)).cloned());
-    let upgrade = doomed.contains(&UPGRADE).then(|| Offer::read(fields, version)).flatten();
-    for name in doomed {
-        fields.remove(name);
-    }
+    let named = named_by_connection(fields, fence)?;
+    let upgrade = Offer::read(fields, version);
+    fields.retain(|name| fence.keeps(name) && !named.contains(name));
     join_cookies(fields);
     Ok(Hop { expects_continue, accepts_trailers, upgrade })
 }
@@ -214,9 +211,9 @@ fn is_forwarding_folded(folded: &[u8]) -> bool {
 /// # Errors
 /// [`BadRequest::ConnectionNamesField`] for a field that is end-to-end, owned, or set by us: taken at
 /// its word, a proxy removes what it has just set.
-fn named_by_connection(fields: &HeaderMap, fence: &Fence) -> Result<Vec<HeaderName>, BadRequest> {
+fn named_by_connection(fields: &Fields, fence: &Fence) -> Result<Vec<HeaderName>, BadRequest> {
     let mut named = Vec::new();
-    for option in fields.get_all(CONNECTION).iter().flat_map(options) {
+    for option in fields.all(&CONNECTION).flat_map(options) {
         if is(option, b"keep-alive") || is(option, b"close") {
             continue;
         }
@@ -262,23 +259,23 @@ fn is_end_to_end(folded: &[u8]) -> bool {
 }
 
 /// HTTP/2 has no connection-specific fields but `TE: trailers`; says whether that is there.
-fn check_http2(fields: &HeaderMap) -> Result<bool, BadRequest> {
+fn check_http2(fields: &Fields) -> Result<bool, BadRequest> {
     const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
     const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
     let specific = [CONNECTION, TRANSFER_ENCODING, UPGRADE, KEEP_ALIVE, PROXY_CONNECTION];
-    let mut te = fields.get_all(TE).iter().peekable();
+    let mut te = fields.all(&TE).peekable();
     let trailers = te.peek().is_some();
-    if specific.iter().any(|name| fields.contains_key(name))
+    if specific.iter().any(|name| fields.contains(name))
         || te.any(|value| !is(value.as_bytes(), b"trailers"))
     {
         return Err(BadRequest::ConnectionField);
     }
     // RFC 9113 8.2.1: malformed; HTTP/1.1 would lose the blanks on its way to the backend.
-    if fields.values().any(has_outer_blank) {
+    if fields.iter().any(|(_, value)| has_outer_blank(value)) {
         return Err(BadRequest::FieldBlank);
     }
     // RFC 9110 5.6.2: all else that is no token the `http` crate refuses on both versions.
-    if fields.keys().any(|name| name.as_str().contains('"')) {
+    if fields.names().any(|name| name.as_str().contains('"')) {
         return Err(BadRequest::FieldName);
     }
     Ok(trailers)
@@ -289,8 +286,8 @@ fn has_outer_blank(value: &HeaderValue) -> bool {
     blank(value.as_bytes().first()) || blank(value.as_bytes().last())
 }
 
-fn expects_continue(fields: &HeaderMap) -> Result<bool, BadRequest> {
-    let mut lines = fields.get_all(EXPECT).iter().peekable();
+fn expects_continue(fields: &Fields) -> Result<bool, BadRequest> {
+    let mut lines = fields.all(&EXPECT).peekable();
     let present = lines.peek().is_some();
     if lines.all(|line| is(line.as_bytes(), b"100-continue")) {
         Ok(present)
@@ -300,21 +297,23 @@ fn expects_continue(fields: &HeaderMap) -> Result<bool, BadRequest> {
 }
 
 /// Makes one line of several, so that every reader sees the same cookies.
-fn join_cookies(fields: &mut HeaderMap) {
-    if fields.get_all(COOKIE).iter().nth(1).is_none() {
+fn join_cookies(fields: &mut Fields) {
+    if fields.all(&COOKIE).nth(1).is_none() {
         return;
     }
     // Joining valid values with "; " gives a valid one; should it not, no cookie is better than two readings.
-    match joined_cookies(fields) {
-        Some(value) => drop(fields.insert(COOKIE, value)),
-        None => drop(fields.remove(COOKIE)),
+    match joined_cookies(fields.all(&COOKIE)) {
+        Some(value) => fields.set(COOKIE, value),
+        None => fields.remove(&COOKIE),
     }
 }
 
 /// All cookies in one line. An empty line has none, and would leave a blank at an end.
-pub(crate) fn joined_cookies(fields: &HeaderMap) -> Option<HeaderValue> {
-    let lines = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
-    let lines: Vec<&[u8]> = lines.filter(|line| !line.is_empty()).collect();
+pub(crate) fn joined_cookies<'a>(
+    lines: impl Iterator<Item = &'a HeaderValue>,
+) -> Option<HeaderValue> {
+    let lines = lines.map(HeaderValue::as_bytes).filter(|line| !line.is_empty());
+    let lines: Vec<&[u8]> = lines.collect();
     HeaderValue::from_bytes(&lines.join(&b"; "[..])).ok()
 }
 

@@ -3,11 +3,12 @@
 //! What leaves is rebuilt from [`Framing`] alone: no framing field is ever copied.
 
 use http::{
-    HeaderMap, Version,
+    Version,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 
 use super::BadRequest;
+use crate::wire::Fields;
 
 /// How the body is delimited. The outbound framing is rebuilt from this alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +30,8 @@ impl Framing {
     ///
     /// # Errors
     /// [`BadRequest`] for what could end in two places.
-    pub fn read(
-        fields: &HeaderMap,
-        version: Version,
-        body_is_end: bool,
-    ) -> Result<Self, BadRequest> {
-        if !fields.keys().any(|name| *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING) {
+    pub fn read(fields: &Fields, version: Version, body_is_end: bool) -> Result<Self, BadRequest> {
+        if !fields.names().any(|name| *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING) {
             return Ok(Self::without_fields(version, body_is_end));
         }
         let length = content_length(fields)?;
@@ -57,8 +54,8 @@ impl Framing {
 }
 
 /// One plain number below 2^63. Repeating the very same one changes nothing.
-fn content_length(fields: &HeaderMap) -> Result<Option<u64>, BadRequest> {
-    let mut lines = fields.get_all(CONTENT_LENGTH).iter();
+fn content_length(fields: &Fields) -> Result<Option<u64>, BadRequest> {
+    let mut lines = fields.all(&CONTENT_LENGTH);
     let Some(first) = lines.next() else { return Ok(None) };
     if lines.any(|line| line != first) {
         return Err(BadRequest::ContentLengthConflict);
@@ -72,8 +69,8 @@ fn content_length(fields: &HeaderMap) -> Result<Option<u64>, BadRequest> {
 }
 
 /// Exactly one line that says `chunked`, on HTTP/1.1.
-fn is_chunked(fields: &HeaderMap, version: Version) -> Result<bool, BadRequest> {
-    let mut lines = fields.get_all(TRANSFER_ENCODING).iter();
+fn is_chunked(fields: &Fields, version: Version) -> Result<bool, BadRequest> {
+    let mut lines = fields.all(&TRANSFER_ENCODING);
     let Some(first) = lines.next() else { return Ok(false) };
     let chunked = first.as_bytes().eq_ignore_ascii_case(b"chunked");
     if chunked && lines.next().is_none() && version == Version::HTTP_11 {

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Version, header::CONTENT_TYPE};
+use http::{HeaderName, Method, Version, header::CONTENT_TYPE};
 
 use super::BadRequest;
+use crate::wire::Fields;
+
+static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// A call, as its head says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,11 +18,11 @@ pub struct Call {
 
 /// Whether a request is a call: whoever sends it expects `grpc-status` whatever happens.
 #[must_use]
-pub fn is_call(method: &Method, version: Version, fields: &HeaderMap) -> bool {
+pub fn is_call(method: &Method, version: Version, fields: &Fields) -> bool {
     if version != Version::HTTP_2 || method != Method::POST {
         return false;
     }
-    let kind = fields.get(CONTENT_TYPE).map(|kind| kind.as_bytes()).unwrap_or_default();
+    let kind = fields.get(&CONTENT_TYPE).map(|kind| kind.as_bytes()).unwrap_or_default();
     let Some(kind) = kind.split_at_checked(b"application/grpc".len()) else { return false };
     // `application/grpc-web` is another protocol.
     kind.0.eq_ignore_ascii_case(b"application/grpc")
@@ -36,12 +39,12 @@ pub fn is_call(method: &Method, version: Version, fields: &HeaderMap) -> bool {
 pub(super) fn read(
     method: &Method,
     version: Version,
-    fields: &HeaderMap,
+    fields: &Fields,
 ) -> Result<Option<Call>, BadRequest> {
     if !is_call(method, version, fields) {
         return Ok(None);
     }
-    let mut lines = fields.get_all("grpc-timeout").iter();
+    let mut lines = fields.all(&GRPC_TIMEOUT);
     let timeout = match (lines.next(), lines.next()) {
         (None, _) => None,
         (Some(line), None) => Some(timeout(line.as_bytes()).ok_or(BadRequest::GrpcTimeout)?),
@@ -116,8 +119,8 @@ mod tests {
             ("application/json",                 false),
             ("",                                 false),
         ] {
-            let mut fields = HeaderMap::new();
-            fields.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            let mut fields = Fields::default();
+            fields.set(CONTENT_TYPE, HeaderValue::from_static(kind));
             assert_eq!(is_call(&Method::POST, Version::HTTP_2, &fields), call, "{kind}");
             assert!(!is_call(&Method::POST, Version::HTTP_11, &fields));
             assert!(!is_call(&Method::GET, Version::HTTP_2, &fields));
@@ -126,11 +129,11 @@ mod tests {
 
     #[test]
     fn two_timeouts_are_refused() {
-        let mut fields = HeaderMap::new();
-        fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        let mut fields = Fields::default();
+        fields.set(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         let mut read = |more: Option<&'static str>| {
             if let Some(more) = more {
-                fields.append("grpc-timeout", HeaderValue::from_static(more));
+                fields.append(GRPC_TIMEOUT.clone(), HeaderValue::from_static(more));
             }
             read(&Method::POST, Version::HTTP_2, &fields)
         };

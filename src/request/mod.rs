@@ -22,7 +22,7 @@ pub mod upgrade;
 
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Uri, Version, request::Parts, uri::PathAndQuery};
+use http::{Method, Uri, Version, request::Parts, uri::PathAndQuery};
 
 use authority::Authority;
 pub use bad_request::BadRequest;
@@ -31,6 +31,30 @@ pub use framing::Framing;
 use path::{CanonicalPath, PathPolicy};
 use query::Query;
 use upgrade::Offer;
+
+use crate::wire::Fields;
+
+/// The head of a request as it came.
+#[derive(Debug)]
+pub struct Head {
+    /// Its method, of an extended CONNECT the GET that it stands for (RFC 8441 5).
+    pub method: Method,
+    /// Its target, and over HTTP/2 the authority.
+    pub uri: Uri,
+    /// By which version it came.
+    pub version: Version,
+    /// Its field lines.
+    pub fields: Fields,
+    /// What an extended CONNECT offers to switch to.
+    pub offer: Option<Box<Offer>>,
+}
+
+impl From<Parts> for Head {
+    fn from(parts: Parts) -> Self {
+        let Parts { method, uri, version, headers, .. } = parts;
+        Self { method, uri, version, fields: headers.into(), offer: None }
+    }
+}
 
 /// A request in its one canonical form.
 #[derive(Debug)]
@@ -51,7 +75,7 @@ pub struct Canonical {
     /// End-to-end fields. Hop-by-hop fields, framing, Host, owned identity fields in every spelling,
     /// forbidden fields (`X-Original-URL`, …) are gone; credential fields are still here until
     /// `auth::credential` has read and removed them, forwarding fields until the outbound head is built.
-    pub fields: HeaderMap,
+    pub fields: Fields,
     /// The client asked for `Expect: 100-continue` (removed from `fields`).
     pub expects_continue: bool,
     /// The client said `TE: trailers` (removed from `fields`).
@@ -96,7 +120,7 @@ impl Canonical {
         self.grpc.filter(|_| self.accepts_trailers)?.timeout
     }
 
-    /// Reads `parts` once.
+    /// Reads a head once.
     ///
     /// `body_is_end` says that the body has no more bytes (an HTTP/2 stream that ended with its head);
     /// `over_tls` is the truth of the socket, against which a `:scheme` or an absolute-form scheme is checked.
@@ -107,12 +131,12 @@ impl Canonical {
     /// # Errors
     /// [`BadRequest`] for whatever two programs could read differently.
     pub fn read(
-        parts: Parts,
+        head: impl Into<Head>,
         body_is_end: bool,
         over_tls: bool,
         policy: &RequestPolicy,
     ) -> Result<Self, BadRequest> {
-        let Parts { method, uri, version, headers: mut fields, .. } = parts;
+        let Head { method, uri, version, mut fields, offer } = head.into();
         check_method(&method)?;
         policy.limits.check(&uri, &fields)?;
         check_target(&uri, over_tls)?;
@@ -137,13 +161,13 @@ impl Canonical {
             accepts_trailers: hop.accepts_trailers,
             grpc,
             http2: version >= Version::HTTP_2,
-            upgrade: hop.upgrade,
+            upgrade: offer.or(hop.upgrade),
         })
     }
 }
 
 impl HeadLimits {
-    fn check(&self, uri: &Uri, fields: &HeaderMap) -> Result<(), BadRequest> {
+    fn check(&self, uri: &Uri, fields: &Fields) -> Result<(), BadRequest> {
         let target = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
         if target > self.target_bytes {
             return Err(BadRequest::TargetTooLong);

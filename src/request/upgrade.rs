@@ -3,7 +3,7 @@
 //! Never decides whether a switch is allowed: that is for the rule to say.
 
 use http::{
-    HeaderMap, HeaderName, Method, Version,
+    HeaderName, HeaderValue, Method, Version,
     header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
 };
 
@@ -12,6 +12,7 @@ use super::{
     fields::{is, options},
     refusals::refusals,
 };
+use crate::wire::Fields;
 
 /// The one protocol that we know more of than its name.
 pub const WEBSOCKET: &str = "websocket";
@@ -52,15 +53,15 @@ impl Offer {
     }
 
     /// The offer of an HTTP/1.1 request, if it makes one. Older versions cannot, HTTP/2 must not.
-    pub(super) fn read(fields: &HeaderMap, version: Version) -> Option<Box<Self>> {
+    pub(super) fn read(fields: &Fields, version: Version) -> Option<Box<Self>> {
         if version != Version::HTTP_11 {
             return None;
         }
-        let members = |name: HeaderName| fields.get_all(name).into_iter().flat_map(options);
-        let named = members(UPGRADE).filter(|member| !member.is_empty());
+        let members = |name: &'static HeaderName| fields.all(name).flat_map(options);
+        let named = members(&UPGRADE).filter(|member| !member.is_empty());
         let protocols: Vec<_> =
             named.map(|name| String::from_utf8_lossy(name).to_ascii_lowercase()).collect();
-        let connected = members(CONNECTION).any(|option| is(option, b"upgrade"));
+        let connected = members(&CONNECTION).any(|option| is(option, b"upgrade"));
         (!protocols.is_empty()).then(|| Box::new(Self { protocols, connected, extended: false }))
     }
 
@@ -94,7 +95,7 @@ impl Offer {
         protocol: &str,
         method: &Method,
         framing: Framing,
-        fields: &HeaderMap,
+        fields: &Fields,
     ) -> Result<(), UpgradeError> {
         let bodiless = matches!(framing, Framing::None | Framing::Length(0));
         if self.protocols.len() != 1 || !self.connected || !bodiless || *method != Method::GET {
@@ -114,10 +115,8 @@ impl Offer {
 }
 
 /// The value of a field that stands there exactly once.
-fn one<'a>(fields: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
-    let mut lines = fields.get_all(name).iter();
-    let first = lines.next()?;
-    lines.next().is_none().then(|| first.as_bytes())
+fn one<'a>(fields: &'a Fields, name: &HeaderName) -> Option<&'a [u8]> {
+    fields.only(name).map(HeaderValue::as_bytes)
 }
 
 /// 16 bytes in base64: 22 characters, of which the last carries two bits, and `==`.
@@ -131,18 +130,15 @@ fn is_key(key: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-    fn fields(lines: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut fields = HeaderMap::new();
-        for (name, value) in lines {
-            fields.append(*name, HeaderValue::from_static(value));
-        }
-        fields
+    fn fields(lines: &[(&'static str, &'static str)]) -> Fields {
+        let line = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        lines.iter().map(line).collect()
     }
 
     #[test]

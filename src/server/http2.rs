@@ -1,6 +1,7 @@
 //! A client's connection of HTTP/2: hyper's, under the limits of its [`Watch`].
 
 use std::{
+    convert::Infallible,
     future::Future,
     pin::Pin,
     rc::Rc,
@@ -8,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{Method, Request, request::Parts};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::{
     body::Incoming, rt::Executor, server::conn::http2, service::service_fn, upgrade::OnUpgrade,
@@ -25,6 +26,10 @@ use super::{
 use crate::{
     config::Limits,
     gateway::{self, Body, Gate, Peer, Tunnel},
+    request::{
+        Head,
+        upgrade::{Offer, WEBSOCKET},
+    },
     upstream::ResponseCut,
     wire::ClientBody,
 };
@@ -55,16 +60,15 @@ pub(super) async fn serve(
             let (gate, peer) = (Rc::clone(&gate), Rc::clone(&peer));
             let stream = stream_of(&mut request);
             async move {
-                let request = request.map(ClientBody::Hyper);
-                let response = gateway::handle(gate, peer, request).await;
-                response.map(|mut response| {
-                    if let Some(tunnel) = response.body_mut().take_tunnel() {
-                        switch(tunnel, stream, busy);
-                        return response.map(|body| Guarded { body, busy: None });
-                    }
-                    busy.answers(response.body().upload());
-                    response.map(|body| Guarded { body, busy: Some(busy) })
-                })
+                let (parts, body) = request.into_parts();
+                let response = gateway::handle(gate, peer, head(parts), ClientBody::Hyper(body));
+                let mut response = response.await;
+                if let Some(tunnel) = response.body_mut().take_tunnel() {
+                    switch(tunnel, stream, busy);
+                    return Ok::<_, Infallible>(response.map(|body| Guarded { body, busy: None }));
+                }
+                busy.answers(response.body().upload());
+                Ok(response.map(|body| Guarded { body, busy: Some(busy) }))
             }
         }
     });
@@ -76,6 +80,20 @@ pub(super) async fn serve(
     // Errors are the peer's doing as often as ours, and each request has its own record.
     let mut connection = Box::pin(builder.serve_connection(TokioIo::new(tap), service));
     until(&watch, connection.as_mut(), |connection| connection.graceful_shutdown()).await;
+}
+
+/// What came. An extended CONNECT that we know is taken for the GET that it stands for (RFC 8441 5); any other
+/// CONNECT is refused like ever.
+fn head(parts: Parts) -> Head {
+    let protocol = parts.extensions.get::<hyper::ext::Protocol>();
+    let websocket = parts.method == Method::CONNECT
+        && protocol.is_some_and(|name| name.as_str().eq_ignore_ascii_case(WEBSOCKET));
+    let mut head = Head::from(parts);
+    if websocket {
+        head.method = Method::GET;
+        head.offer = Some(Box::new(Offer::extended(WEBSOCKET)));
+    }
+    head
 }
 
 /// The stream of a CONNECT over HTTP/2, in case that it becomes a tunnel.

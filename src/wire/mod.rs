@@ -1,5 +1,5 @@
-//! What HTTP/1.1 needs on either side of us: bytes as they come, the body that lies in them, and bytes as
-//! they go.
+//! What HTTP/1.1 needs on either side of us: bytes as they come, fields, the body that lies in
+//! them, and bytes as they go.
 //!
 //! Nothing here knows what is client and what is backend, and nothing waits by itself: whoever has a
 //! stream polls.
@@ -7,6 +7,7 @@
 mod chunked;
 mod client;
 mod delimited;
+mod fields;
 mod input;
 mod parcel;
 
@@ -16,6 +17,7 @@ pub use self::{
     chunked::{Malformed, Next},
     client::{BodyBroken, ClientBody, Line},
     delimited::{Content, Delimited},
+    fields::Fields,
     input::Input,
     parcel::Parcel,
 };

@@ -185,14 +185,14 @@ fn only_line<'r>(
     request: &'r Canonical,
     name: &HeaderName,
 ) -> Result<Option<&'r HeaderValue>, CredentialError> {
-    let mut lines = request.fields.get_all(name).iter();
+    let mut lines = request.fields.all(name);
     let first = lines.next();
     if lines.next().is_some() { Err(CredentialError::Repeated) } else { Ok(first) }
 }
 
 /// A cookie of exactly this name, wherever among the lines it stands.
 fn cookie(request: &Canonical, name: &str) -> Presented {
-    let lines = request.fields.get_all(COOKIE).iter();
+    let lines = request.fields.all(&COOKIE);
     let mut named = lines
         .flat_map(|line| cookie_pairs(line.as_bytes()))
         .filter(|pair| pair.name == name.as_bytes());

@@ -1,15 +1,18 @@
 //! Removing: nothing credential-shaped reaches the backend, or a log, unjudged.
 
 use http::{
-    HeaderMap, HeaderValue,
-    header::{AUTHORIZATION, COOKIE, Entry},
+    HeaderName, HeaderValue,
+    header::{AUTHORIZATION, COOKIE},
 };
 
 use super::{CookiePair, Sources, cookie_pairs};
-use crate::request::{
-    fold::folds_to,
-    percent,
-    query::{Pair, Query, pairs},
+use crate::{
+    request::{
+        fold::folds_to,
+        percent,
+        query::{Pair, Query, pairs},
+    },
+    wire::Fields,
 };
 
 /// What stands in a log where a credential stood.
@@ -17,15 +20,12 @@ const REDACTED: &str = "•••";
 
 impl Sources {
     /// Removes every configured source, its look-alikes in the query and every other credential-shaped field.
-    pub fn strip(&self, fields: &mut HeaderMap, query: &mut Query) {
-        fields.remove(AUTHORIZATION);
-        let shaped = fields.keys().filter(|name| {
+    pub fn strip(&self, fields: &mut Fields, query: &mut Query) {
+        let is_shaped = |name: &HeaderName| {
             let name = name.as_str().as_bytes();
             self.fields.iter().any(|folded| folds_to(name, folded))
-        });
-        for name in shaped.cloned().collect::<Vec<_>>() {
-            fields.remove(name);
-        }
+        };
+        fields.retain(|name| *name != AUTHORIZATION && !is_shaped(name));
         if !self.cookies.is_empty() {
             self.strip_cookies(fields);
         }
@@ -65,7 +65,7 @@ impl Sources {
     }
 
     /// Cuts our cookies, keeps the bytes of all others.
-    fn strip_cookies(&self, fields: &mut HeaderMap) {
+    fn strip_cookies(&self, fields: &mut Fields) {
         // Some readers split cookies on commas as well: a pair that hides one of ours goes whole.
         let named = |name: &[u8]| self.cookies.iter().any(|cookie| cookie.as_bytes() == name);
         let ours = |pair: &CookiePair<'_>| {
@@ -76,19 +76,18 @@ impl Sources {
                     named(part[..end].trim_ascii_end())
                 })
         };
-        let Entry::Occupied(mut lines) = fields.entry(COOKIE) else { return };
         let mut anything = false;
-        for line in lines.iter_mut() {
+        for line in fields.all_mut(&COOKIE) {
             if cookie_pairs(line.as_bytes()).any(|pair| ours(&pair)) {
                 let rest = cookie_pairs(line.as_bytes()).filter(|pair| !ours(pair));
                 let rest = rest.map(|pair| pair.raw).collect::<Vec<_>>().join(&b"; "[..]);
-                // Pieces of a valid value make a valid one; an empty line goes with the entry below.
+                // Pieces of a valid value make a valid one; an empty line goes with the others below.
                 *line = HeaderValue::from_bytes(&rest).unwrap_or(HeaderValue::from_static(""));
             }
             anything |= !line.is_empty();
         }
         if !anything {
-            lines.remove_entry_mult();
+            fields.remove(&COOKIE);
         }
     }
 }

@@ -236,7 +236,7 @@ proptest! {
     ) {
         let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
         if let Ok(request) = get(&fields) {
-            for name in request.fields.keys() {
+            for name in request.fields.names() {
                 prop_assert!(!["xauthroles", "te", "upgrade", "host"].contains(&fold(name.as_str()).as_str()));
             }
         }

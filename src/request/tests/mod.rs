@@ -4,13 +4,14 @@ mod fields;
 mod head;
 mod query;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version};
+use http::{HeaderName, HeaderValue, Request, Uri, Version};
 
 use super::{
     BadRequest, Canonical, HeadLimits, RequestPolicy,
     fields::Fence,
     path::{Case, EmptySegments, EncodedSlash, PathPolicy, Punctuation},
 };
+use crate::wire::Fields;
 
 /// The policy of a file that says nothing, with the fields of the design's example owned.
 pub(crate) fn policy() -> RequestPolicy {
@@ -73,7 +74,7 @@ pub(crate) fn get(fields: &str) -> Result<Canonical, BadRequest> {
 }
 
 /// `name: value` lines in order of names.
-fn lines(fields: &HeaderMap) -> Vec<String> {
+fn lines(fields: &Fields) -> Vec<String> {
     let line = |(name, value): (&HeaderName, &HeaderValue)| {
         format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
     };

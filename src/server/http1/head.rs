@@ -5,15 +5,14 @@ use std::mem::MaybeUninit;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
+    HeaderName, HeaderValue, Method, Uri, Version,
     header::{CONNECTION, EXPECT},
-    request::Parts,
 };
 use httparse::{ParserConfig, Status};
 
 use crate::{
-    request::{BadRequest, Framing, HeadLimits},
-    wire::{Content, has_option},
+    request::{self, BadRequest, Framing, HeadLimits},
+    wire::{Content, Fields, has_option},
 };
 
 /// Fields for which there is room on the stack.
@@ -24,7 +23,7 @@ const TARGET_BYTES_MAX: usize = 65_534;
 
 /// A request, and what its head says of the connection.
 pub(crate) struct Head {
-    pub(crate) parts: Parts,
+    pub(crate) request: request::Head,
     pub(crate) content: Content,
     /// The client waits to be told to send the body.
     pub(crate) waits: bool,
@@ -137,7 +136,7 @@ fn head(
     (method, uri, version): (Method, Uri, Version),
 ) -> Result<Head, BadRequest> {
     let (mut keeps, mut closes, mut waits) = (version == Version::HTTP_11, false, false);
-    let mut fields = HeaderMap::with_capacity(places.len());
+    let mut fields = Fields::with_capacity(places.len());
     for [name, value] in places {
         let name = HeaderName::from_bytes(&text[span(*name)]);
         let value = HeaderValue::from_maybe_shared(text.slice(span(*value)));
@@ -161,10 +160,9 @@ fn head(
             Content::Nothing
         }
     };
-    let (mut parts, ()) = Request::new(()).into_parts();
-    (parts.method, parts.uri, parts.version, parts.headers) = (method, uri, version, fields);
+    let request = request::Head { method, uri, version, fields, offer: None };
     waits &= version == Version::HTTP_11;
-    Ok(Head { parts, content, waits, keeps: keeps && !closes })
+    Ok(Head { request, content, waits, keeps: keeps && !closes })
 }
 
 #[cfg(test)]
@@ -180,10 +178,10 @@ mod tests {
         let mut awaited = Awaited::new(limits);
         for piece in pieces {
             input.extend_from_slice(piece);
-            while let Some(Head { parts, content, waits, keeps }) = awaited.read(&mut input)? {
-                let fields = parts.headers.iter().map(|(name, value)| format!("{name}={value:?}"));
+            while let Some(Head { request, content, waits, keeps }) = awaited.read(&mut input)? {
+                let fields = request.fields.iter().map(|(name, value)| format!("{name}={value:?}"));
                 let fields = fields.collect::<Vec<_>>().join(" ");
-                let (method, uri, version) = (parts.method, parts.uri, parts.version);
+                let (method, uri, version) = (request.method, request.uri, request.version);
                 let says = format!("{content:?} waits={waits} keeps={keeps}");
                 heads.push(format!("{method} {uri} {version:?} {fields} | {says}"));
             }

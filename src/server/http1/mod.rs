@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, Request, Response, Version};
+use http::{Method, Response, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::answer::{Answer, Asked};
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     gateway::{self, Body, Gate, Peer, Tunnel},
-    request::BadRequest,
+    request::{self, BadRequest},
     tick,
     wire::{ClientBody, Input, Line},
 };
@@ -156,11 +156,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Connection<S> {
         if self.watch.turn_is_over() {
             tokio::task::yield_now().await;
         }
-        let Head { parts, content, waits, keeps } = head;
-        let asked = Asked { version: parts.version, head: parts.method == Method::HEAD, keeps };
+        let Head { request, content, waits, keeps } = head;
+        let asked = Asked { version: request.version, head: request.method == Method::HEAD, keeps };
         let body = Line::body(&self.line, content, waits);
-        let request = Request::from_parts(parts, body);
-        let Some(mut response) = self.answered(request).await else { return After::Broken };
+        let Some(mut response) = self.answered(request, body).await else { return After::Broken };
         if let Some(tunnel) = response.body_mut().take_tunnel() {
             return match self.send(response, asked).await {
                 Some(_) => After::Switch(tunnel),
@@ -180,13 +179,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Connection<S> {
     }
 
     /// The gateway's answer; `None` when the client has gone before.
-    async fn answered(&self, request: Request<ClientBody>) -> Option<Response<Body>> {
+    async fn answered(&self, request: request::Head, body: ClientBody) -> Option<Response<Body>> {
         let (gate, peer) = (Rc::clone(&self.gate), Rc::clone(&self.peer));
-        let mut answering = pin!(gateway::handle(gate, peer, request));
+        let mut answering = pin!(gateway::handle(gate, peer, request, body));
         poll_fn(|cx| {
             self.line.borrow_mut().sleeps();
-            if let Poll::Ready(answered) = answering.as_mut().poll(cx) {
-                let Ok(response) = answered;
+            if let Poll::Ready(response) = answering.as_mut().poll(cx) {
                 return Poll::Ready(Some(response));
             }
             self.line.borrow_mut().poll_gone(cx).map(|()| None)
