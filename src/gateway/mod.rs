@@ -9,6 +9,7 @@ mod answer;
 mod body;
 mod collect;
 mod cors;
+mod forward;
 mod grpc;
 mod guess;
 mod id;
@@ -32,7 +33,6 @@ use std::{
     hash::{BuildHasher as _, RandomState},
     rc::Rc,
     sync::LazyLock,
-    time::Instant,
 };
 
 use http::{
@@ -44,10 +44,9 @@ use http_body::Body as _;
 use self::{
     access::AccessRecord,
     answer::Fit,
-    lasting::{Entry, Judged, Kind},
+    forward::{About, Permitted},
     outbound::{Outbound, X_REQUEST_ID},
     peer::Route,
-    upgrade::Switch,
 };
 pub use self::{
     body::Body,
@@ -63,14 +62,14 @@ use crate::{
     auth::{credential::Credential, hot::Caller, resolve::Unresolved},
     directory::UserRef,
     policy::{self, Match, Presented, Requirement, Tenant},
-    request::{Canonical, Framing, Head, authority::Authority, grpc::is_call, path::CanonicalPath},
+    request::{Canonical, Framing, Head, grpc::is_call},
     telemetry::{
         instant::unix_ms,
         log::{Level, event},
         metrics::Decision,
     },
     tick,
-    upstream::{RequestBody, UpstreamError},
+    upstream::RequestBody,
     usergrid::road,
     wire::ClientBody,
 };
@@ -80,94 +79,102 @@ static CLAIMS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// Answers one request: forwards it with a permit, or refuses it. Dropping the future (the client went
 /// away) closes the backend connection that it used and writes the record.
-pub async fn handle(
+#[expect(clippy::manual_async_fn, reason = "an async fn has room for its arguments twice")]
+pub fn handle(
     gate: Rc<Gate>,
     peer: Rc<Peer>,
     head: Head,
     body: ClientBody,
-) -> Response<Body> {
-    let state = gate.state();
-    let mut record = AccessRecord::begin(&gate, &state, &peer, &head.method, &head.fields);
-    let http1 = head.version < Version::HTTP_2;
-    let mut closes = gate.draining();
-    let cors = state.config.cors.as_ref();
-    let preflight = cors.is_some_and(|_| cors::is_preflight(&head.method, &head.fields));
-    let origin = cors.and_then(|_| head.fields.get(&ORIGIN).cloned());
-    let callback = state.callback(head.uri.query());
-    let is_head = head.method == Method::HEAD;
-    let is_call = is_call(&head.method, head.version, &head.fields);
+) -> impl Future<Output = Response<Body>> {
+    async move {
+        let state = gate.state();
+        let mut record = AccessRecord::begin(&gate, &state, &peer, &head.method, &head.fields);
+        let http1 = head.version < Version::HTTP_2;
+        let mut closes = gate.draining();
+        let cors = state.config.cors.as_ref();
+        let preflight = cors.is_some_and(|_| cors::is_preflight(&head.method, &head.fields));
+        let origin = cors.and_then(|_| head.fields.get(&ORIGIN).cloned());
+        let callback = state.callback(head.uri.query());
+        let is_head = head.method == Method::HEAD;
+        let is_call = is_call(&head.method, head.version, &head.fields);
 
-    let answered = serve(&gate, &state, &peer, (head, body), preflight, &mut record).await;
-    let mut response = match answered {
-        Ok(response) => {
-            let reason = if preflight { "preflight" } else { "ok" };
-            record.answered(response.status(), Decision::Permit, reason);
-            response
-        }
-        Err(refusal) => {
-            let failed = refusal.status().is_server_error();
-            let decision = if failed { Decision::Error } else { Decision::Deny };
-            record.answered(refusal.status(), decision, refusal.reason());
-            // Whoever sent what could be read in two ways may have more of it in the pipe.
-            closes |= matches!(refusal, Refusal::BadRequest(_));
-            let told = match &state.office {
-                None => refusal.response(record.request_id()),
-                Some(_) => refusal.envelope(callback.as_deref()),
-            };
-            if is_call { grpc::refuse(&refusal, told) } else { told }
-        }
-    };
+        let answered = serve(&gate, &state, &peer, head, body, preflight, &mut record).await;
+        let mut response = match answered {
+            Ok(response) => {
+                let reason = if preflight { "preflight" } else { "ok" };
+                record.answered(response.status(), Decision::Permit, reason);
+                response
+            }
+            Err(refusal) => {
+                let failed = refusal.status().is_server_error();
+                let decision = if failed { Decision::Error } else { Decision::Deny };
+                record.answered(refusal.status(), decision, refusal.reason());
+                // Whoever sent what could be read in two ways may have more of it in the pipe.
+                closes |= matches!(refusal, Refusal::BadRequest(_));
+                let told = match &state.office {
+                    None => refusal.response(record.request_id()),
+                    Some(_) => refusal.envelope(callback.as_deref()),
+                };
+                if is_call { grpc::refuse(&refusal, told) } else { told }
+            }
+        };
 
-    // hyper leaves the content of an answer to HEAD in over HTTP/2 (RFC 9110 9.3.2).
-    if is_head && let Some(length) = response.body_mut().without_text() {
-        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        // hyper leaves the content of an answer to HEAD in over HTTP/2 (RFC 9110 9.3.2).
+        if is_head && let Some(length) = response.body_mut().without_text() {
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        if let Some(cors) = cors {
+            cors::decorate(cors, origin.as_ref(), response.headers_mut(), preflight);
+        }
+        response.headers_mut().insert(X_REQUEST_ID, record.request_id().clone());
+        if closes && http1 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response.map(|body| body.recorded(record))
     }
-    if let Some(cors) = cors {
-        cors::decorate(cors, origin.as_ref(), response.headers_mut(), preflight);
-    }
-    response.headers_mut().insert(X_REQUEST_ID, record.request_id().clone());
-    if closes && http1 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    response.map(|body| body.recorded(record))
 }
 
 /// The checks in their order; the first that fails is the answer.
-async fn serve(
+#[expect(clippy::manual_async_fn, reason = "an async fn has room for its arguments twice")]
+fn serve(
     gate: &Gate,
     state: &Rc<State>,
     peer: &Peer,
-    (head, body): (Head, ClientBody),
+    head: Head,
+    body: ClientBody,
     preflight: bool,
     record: &mut AccessRecord,
-) -> Result<Response<Body>, Refusal> {
-    let config = &*state.config;
-    let over_tls = peer.over_tls();
-    let request = Canonical::read(head, body.is_end_stream(), over_tls, &state.policy)?;
-    if !peer.may_ask(request.authority.host()) {
-        return Err(Refusal::Misdirected);
-    }
-    if state.logs() {
-        record.target(logged_target(state, &request));
-    }
-    if let Some(cors) = config.cors.as_ref().filter(|_| preflight) {
-        return Ok(cors::preflight(cors, &request.fields));
-    }
-    let route = Route::read(&request.fields, peer, &config.trust);
-    let client = route.client(&config.trust);
-    record.client(client.map(|ip| ip.to_string()));
-    let client = client.or(peer.ip());
+) -> impl Future<Output = Result<Response<Body>, Refusal>> {
+    async move {
+        let config = &*state.config;
+        let over_tls = peer.over_tls();
+        let request = Canonical::read(head, body.is_end_stream(), over_tls, &state.policy)?;
+        if !peer.may_ask(request.authority.host()) {
+            return Err(Refusal::Misdirected);
+        }
+        if state.logs() {
+            record.target(logged_target(state, &request));
+        }
+        if let Some(cors) = config.cors.as_ref().filter(|_| preflight) {
+            return Ok(cors::preflight(cors, &request.fields));
+        }
+        let route = Route::read(&request.fields, peer, &config.trust);
+        let client = route.client(&config.trust);
+        record.client(client.map(|ip| ip.to_string()));
+        let client = client.or(peer.ip());
 
-    let way = Way { gate, state, peer, route: &route, client };
-    if let Some(office) = &state.office {
-        // Boxed: a future is as large as the largest road that it may take, and is moved as a whole.
-        return Box::pin(tenancy::serve(way, office, request, body, record)).await;
+        let way = Way { gate, state, peer, route: &route, client };
+        if let Some(office) = &state.office {
+            // Boxed: a future is as large as the largest road that it may take, and is moved as a whole.
+            return Box::pin(tenancy::serve(way, office, request, body, record)).await;
+        }
+        let rule = config.rules.find(&request.method, request.authority.host(), &request.path);
+        record.rule(rule.as_ref().map(|rule| rule.index));
+        let index = rule.as_ref().map(|rule| rule.index);
+        let identity = identify(way, rule.as_ref(), &request, record).await?;
+        let permitted = way.judge(request, body, identity, (index, None), record)?;
+        permitted.send(record).await
     }
-    let rule = config.rules.find(&request.method, request.authority.host(), &request.path);
-    record.rule(rule.as_ref().map(|rule| rule.index));
-    let index = rule.as_ref().map(|rule| rule.index);
-    let identity = identify(way, rule.as_ref(), &request, record).await?;
-    way.judge_and_forward(request, body, identity, (index, None), record).await
 }
 
 /// The tenant that a request is about, and the user whom its path names.
@@ -189,21 +196,21 @@ struct Way<'a> {
 }
 
 impl<'a> Way<'a> {
-    /// The rest of a request's road: judged by its rule (by its index), sent, and its answer passed on.
-    async fn judge_and_forward(
+    /// Judges a request by its rule (by its index), and builds what is sent if it is permitted.
+    fn judge(
         self,
         mut request: Canonical,
         body: ClientBody,
-        identity: Option<Rc<Caller>>,
+        caller: Option<Rc<Caller>>,
         (rule, tenant): (Option<usize>, Option<InTenant<'_>>),
         record: &mut AccessRecord,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> Result<Permitted<'a>, Refusal> {
         let Self { state, peer, route, .. } = self;
         let config = &*state.config;
         let rule = rule.map(|index| config.rules.at(index, &request.path));
-        let presented = identity
+        let presented = caller
             .as_deref()
-            .map_or(Presented::Nothing, |identity| Presented::Proven(&identity.principal));
+            .map_or(Presented::Nothing, |caller| Presented::Proven(&caller.principal));
         // In its canonical form the path begins with the tenant's two names.
         let rest: Vec<&str> =
             tenant.map_or_else(Vec::new, |_| request.path.segments().skip(2).collect());
@@ -211,7 +218,7 @@ impl<'a> Way<'a> {
         let (at, certificate) = (record.at(), peer.certificate());
         let permit = policy::decide(rule.as_ref(), presented, at, asked.as_ref(), certificate)?;
         record.waived(permit.waived());
-        let protocol = upgrade::agreed(permit.rule(), &request)?;
+        let protocol = upgrade::agreed(permit.rule(), &request)?.map(Box::from);
 
         state.sources.strip(&mut request.fields, &mut request.query);
         let backend = &state.backends[permit.rule().backend];
@@ -219,6 +226,12 @@ impl<'a> Way<'a> {
         let body = outbound_body(body, request.framing, allowed, config.limits.body_idle)?;
         record.receives(body.progress());
         let due = request.time_of_call().map(|limit| record.deadline(limit));
+        let fit = Fit {
+            personal: caller.is_some(),
+            trailers: request.accepts_trailers,
+            due,
+            http2: request.http2,
+        };
         let outbound = Outbound {
             method: request.method,
             authority: &request.authority,
@@ -227,86 +240,22 @@ impl<'a> Way<'a> {
             came: request.came,
             fields: request.fields,
             framing: request.framing,
-            caller: identity.as_deref(),
+            caller: caller.as_deref(),
             accepts_trailers: request.accepts_trailers,
         };
-        let mut outbound =
+        let outgoing =
             outbound.build(&permit, config, backend, (peer, route), record.request_id(), body)?;
-
         let first_byte = permit.rule().timeout.unwrap_or(backend.settings.first_byte_timeout);
-        let sent = state.logs().then(Instant::now);
-        let (trailers, http2) = (request.accepts_trailers, request.http2);
-        let fit = Fit { personal: identity.is_some(), trailers, due, http2 };
-        if let Some(protocol) = protocol {
-            let room = self.gate.place_of_tunnel().ok_or(UpstreamError::Busy)?;
-            let switch = Switch::ask(protocol, request.upgrade.as_deref(), &mut outbound.fields)?;
-            let times = (first_byte, config.limits.tunnel_idle);
-            let (method, place) = (record.method().clone(), (&request.authority, &request.path));
-            let caller = identity.as_ref();
-            let enter = || (self.enter(Kind::Tunnel, &method, place, caller, Some(protocol)), room);
-            // Boxed: few requests go this way.
-            let sending = upgrade::forward(switch, outbound, &backend.upstream, times, fit, enter);
-            let answer = Box::pin(sending).await;
-            record.backend_took(sent.map(|sent| sent.elapsed()));
-            // Whoever is not switched may be given an answer that lasts.
-            return Ok(self.lasting(answer?, fit, &method, place, caller));
-        }
-        let answer = match due {
-            None => backend.upstream.send(outbound, first_byte).await,
-            // Boxed: few requests are calls, and every future is as large as the largest road.
-            Some(due) => {
-                let left = due.saturating_duration_since(tick::now());
-                Box::pin(tick::timeout(left, backend.upstream.send(outbound, first_byte)))
-                    .await
-                    .ok_or(Refusal::Deadline)?
-            }
-        };
-        record.backend_took(sent.map(|sent| sent.elapsed()));
-        if let Err(UpstreamError::Tls(why)) = &answer {
-            record.failed(why);
-        }
-        let answer = answer::pass_on(answer?, fit)?;
-        let place = (&request.authority, &request.path);
-        Ok(self.lasting(answer, fit, record.method(), place, identity.as_ref()))
-    }
-
-    /// The answer, with what was judged of it if it may last. A tunnel is noted already.
-    fn lasting(
-        self,
-        mut answer: Response<Body>,
-        fit: Fit,
-        method: &Method,
-        place: (&Authority, &CanonicalPath),
-        caller: Option<&Rc<Caller>>,
-    ) -> Response<Body> {
-        if let Some(kind) = Kind::of(answer.headers(), fit.trailers && fit.http2)
-            && !answer.body().is_tunnel()
-        {
-            let entry = self.enter(kind, method, place, caller, None);
-            answer.body_mut().lasts(entry);
-        }
-        answer
-    }
-
-    /// Takes note of an exchange that lasts, with what was judged of it.
-    fn enter(
-        self,
-        kind: Kind,
-        method: &Method,
-        (authority, path): (&Authority, &CanonicalPath),
-        caller: Option<&Rc<Caller>>,
-        protocol: Option<&str>,
-    ) -> Rc<Entry> {
-        let judged = Judged {
-            method: method.clone(),
-            authority: authority.clone(),
-            path: path.clone(),
-            caller: caller.cloned(),
-            certificate: self.peer.certificate().cloned(),
-            address: self.client,
-            protocol: protocol.map(Into::into),
-        };
-        self.gate.lasting.enter(kind, self.state, judged)
+        let about = About { authority: request.authority, path: request.path, caller };
+        Ok(Permitted {
+            way: self,
+            outgoing,
+            upstream: &backend.upstream,
+            first_byte,
+            fit,
+            switch: protocol.map(|protocol| (protocol, request.upgrade)),
+            about,
+        })
     }
 
     /// Counts what an address that may speak for others did, and tells the operator once.

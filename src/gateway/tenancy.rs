@@ -71,7 +71,7 @@ async fn any(
                 true => None,
                 false => identify(way, office, &request, record).await?.caller(),
             };
-            way.judge_and_forward(request, body, caller, (index, None), record).await
+            way.judge(request, body, caller, (index, None), record)?.send(record).await
         }
     }
 }
@@ -141,7 +141,7 @@ async fn settled_tenant(
     let index = found.as_ref().map(|found| found.index);
     record.rule(index);
     if found.as_ref().is_some_and(is_public) {
-        return way.judge_and_forward(request, body, None, (index, None), record).await;
+        return way.judge(request, body, None, (index, None), record)?.send(record).await;
     }
     let known = identify(way, office, &request, record).await?;
     let asker = road::asker(known.principal());
@@ -156,7 +156,7 @@ async fn settled_tenant(
         };
     };
     let at = InTenant { tenant: &there.tenant, subject: None };
-    way.judge_and_forward(request, body, known.caller(), (index, Some(at)), record).await
+    way.judge(request, body, known.caller(), (index, Some(at)), record)?.send(record).await
 }
 
 /// A path of a tenant: answered here, or judged and forwarded.
@@ -179,7 +179,7 @@ async fn tenant(
         if found.as_ref().is_some_and(is_public) {
             let index = found.map(|found| found.index);
             record.rule(index);
-            return way.judge_and_forward(request, body, None, (index, None), record).await;
+            return way.judge(request, body, None, (index, None), record)?.send(record).await;
         }
     }
     let known = identify(way, office, &request, record).await?;
@@ -200,7 +200,7 @@ async fn tenant(
         policy::decide(rule.as_ref(), presented, record.at(), Some(&asked), certificate)?;
         return Err(fault.into());
     }
-    way.judge_and_forward(request, body, known.caller(), (index, Some(at)), record).await
+    way.judge(request, body, known.caller(), (index, Some(at)), record)?.send(record).await
 }
 
 /// An owned path of a tenant.

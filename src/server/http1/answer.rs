@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, StatusCode, Version,
+    HeaderMap, HeaderValue, Response, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING},
     response::Parts,
 };
@@ -62,8 +62,9 @@ pub(super) struct Broken;
 
 impl<B: Body<Data = Bytes> + Unpin> Answer<B> {
     /// `interim` goes before it.
-    pub(super) fn new(parts: &Parts, body: B, asked: Asked, interim: &[u8]) -> Self {
-        let mut written = Written::head(parts, &body, asked, interim);
+    pub(super) fn new(response: Response<B>, asked: Asked, interim: &[u8]) -> Self {
+        let (parts, body) = response.into_parts();
+        let mut written = Written::head(&parts, &body, asked, interim);
         let nothing = matches!(written.framing, Framing::Nothing | Framing::Length(0));
         written.text.extend_from_slice(b"\r\n");
         Self {

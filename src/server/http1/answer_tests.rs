@@ -87,7 +87,7 @@ fn sent(parts: &Parts, body: impl Fn() -> Frames, asked: Asked) -> (String, bool
     let mut cx = Context::from_waker(Waker::noop());
     let mut sends = |at_once| {
         let mut stream = Narrow(Vec::new(), at_once);
-        let mut answer = Answer::new(parts, body(), asked, b"");
+        let mut answer = Answer::new(Response::from_parts(parts.clone(), body()), asked, b"");
         let cut = loop {
             let waits = answer.poll_gather(&mut cx).is_pending();
             match answer.poll_write(&mut stream, &mut cx) {
@@ -151,7 +151,8 @@ fn pieces_go_as_they_come_and_small_ones_together() {
     let (_, body) = text.split_once("\r\n\r\n").unwrap();
     assert_eq!(body, "3\r\none\r\n3\r\ntwo\r\n5\r\nthree\r\n0\r\n\r\n");
     let mut cx = Context::from_waker(Waker::noop());
-    let mut answer = Answer::new(&head(200, &[]), of(&["one", "two", "", "x"], None), GET, b"");
+    let body = of(&["one", "two", "", "x"], None);
+    let mut answer = Answer::new(Response::from_parts(head(200, &[]), body), GET, b"");
     assert!(answer.poll_gather(&mut cx).is_pending());
     let mut stream = Narrow(Vec::new(), usize::MAX);
     assert!(answer.poll_write(&mut stream, &mut cx).is_ready());

@@ -29,9 +29,9 @@ use super::{
 };
 use crate::{
     gateway::{self, Body, Gate, Peer, Tunnel},
-    request::{self, BadRequest},
+    request::BadRequest,
     tick,
-    wire::{ClientBody, Input, Line},
+    wire::{Input, Line},
 };
 
 /// Most that is read of a body that nobody wants, bytes, so that its connection can go on.
@@ -93,7 +93,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Connection<S> {
         loop {
             // Boxed: what a request needs goes with it.
             let after = match self.next().await {
-                Some(Ok(head)) => Box::pin(self.exchange(head)).await,
+                Some(Ok(head)) => {
+                    let (asked, answering) = self.ask(head);
+                    Box::pin(self.exchange(asked, answering)).await
+                }
                 Some(Err(bad)) => Box::pin(self.refuse(bad)).await,
                 None => After::Broken,
             };
@@ -150,16 +153,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Connection<S> {
         }
     }
 
+    /// What an answer must fit, and the gateway's road to it: boxed, so that it is gone, and its memory free,
+    /// while the answer is still being sent.
+    fn ask(&self, head: Head) -> (Asked, Pin<Box<impl Future<Output = Response<Body>> + use<S>>>) {
+        let Head { request, content, waits, keeps } = head;
+        let asked = Asked { version: request.version, head: request.method == Method::HEAD, keeps };
+        let body = Line::body(&self.line, content, waits);
+        let (gate, peer) = (Rc::clone(&self.gate), Rc::clone(&self.peer));
+        (asked, Box::pin(gateway::handle(gate, peer, request, body)))
+    }
+
     /// Answers one request.
-    async fn exchange(&self, head: Head) -> After {
+    async fn exchange(
+        &self,
+        asked: Asked,
+        answering: Pin<Box<impl Future<Output = Response<Body>>>>,
+    ) -> After {
         let busy = self.watch.request();
         if self.watch.turn_is_over() {
             tokio::task::yield_now().await;
         }
-        let Head { request, content, waits, keeps } = head;
-        let asked = Asked { version: request.version, head: request.method == Method::HEAD, keeps };
-        let body = Line::body(&self.line, content, waits);
-        let Some(mut response) = self.answered(request, body).await else { return After::Broken };
+        let Some(mut response) = self.answered(answering).await else { return After::Broken };
         if let Some(tunnel) = response.body_mut().take_tunnel() {
             return match self.send(response, asked).await {
                 Some(_) => After::Switch(tunnel),
@@ -179,9 +193,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Connection<S> {
     }
 
     /// The gateway's answer; `None` when the client has gone before.
-    async fn answered(&self, request: request::Head, body: ClientBody) -> Option<Response<Body>> {
-        let (gate, peer) = (Rc::clone(&self.gate), Rc::clone(&self.peer));
-        let mut answering = pin!(gateway::handle(gate, peer, request, body));
+    async fn answered(
+        &self,
+        mut answering: Pin<Box<impl Future<Output = Response<Body>>>>,
+    ) -> Option<Response<Body>> {
         poll_fn(|cx| {
             self.line.borrow_mut().sleeps();
             if let Poll::Ready(response) = answering.as_mut().poll(cx) {
@@ -195,7 +210,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Connection<S> {
     /// Sends an answer. Whether the connection goes on; `None` when the client has gone, or must see that
     /// the answer is cut.
     async fn send(&self, response: Response<Body>, mut asked: Asked) -> Option<bool> {
-        let (parts, body) = response.into_parts();
         let interim = poll_fn(|cx| {
             let held = self.is_held();
             let mut line = self.line.borrow_mut();
@@ -204,8 +218,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Connection<S> {
             Poll::Ready(line.answers())
         })
         .await;
-        let mut answer = Answer::new(&parts, body, asked, interim);
-        drop(parts);
+        let mut answer = Answer::new(response, asked, interim);
         poll_fn(|cx| self.poll_send(&mut answer, cx)).await
     }
 

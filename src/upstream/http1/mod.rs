@@ -42,43 +42,46 @@ enum Failed {
     For(UpstreamError),
 }
 
-/// Sends `request` and waits for the head of its answer, as [`Upstream::send`] says.
-pub(super) async fn send(
+/// Sends `request` and waits for the head of its answer, as [`Upstream::send`] says. It is written at once: what
+/// waits holds the text of its head, and not the head as well.
+pub(super) fn send(
     upstream: &Rc<Upstream>,
     request: Outgoing,
     first_byte: Duration,
-) -> Result<Response<ResponseBody>, UpstreamError> {
+) -> impl Future<Output = Result<Response<ResponseBody>, UpstreamError>> {
     let to_head = request.method == Method::HEAD;
     let progress = request.body.progress();
     let mut upload = Upload::new(request);
-    loop {
-        let (mut connection, reused) = upstream.checkout().await?;
-        let mut awaited = Awaited::new(false);
-        let answer =
-            std::future::poll_fn(|cx| poll(&mut connection, &mut upload, &mut awaited, cx));
-        let pressed = || upstream.is_pressed();
-        match request_body::within(first_byte, progress.as_deref(), pressed, answer).await {
-            Err(GivenUp::Backend) => return Err(UpstreamError::TimedOut),
-            Err(GivenUp::Client) => return Err(UpstreamError::Body(BodyFault::TooSlow)),
-            // An idle connection that the backend had closed meanwhile.
-            Ok(Err(Failed::Unsent)) if reused => (),
-            Ok(Err(Failed::Unsent)) => return Err(UpstreamError::Closed),
-            Ok(Err(Failed::For(error))) => return Err(error),
-            Ok(Ok(Answer { mut head, keeps })) => {
-                let content = framing::settle(&mut head, to_head)?;
-                let download = Download::new(connection, content, keeps);
-                let upstream = Rc::clone(upstream);
-                let body = match progress.filter(|_| !upload.is_done()) {
-                    None => ResponseBody::direct(download, upstream),
-                    Some(progress) => {
-                        let both = (upload, progress);
-                        ResponseBody::relayed(
-                            Relayed::start(Rc::clone(&upstream), download, both),
-                            upstream,
-                        )
-                    }
-                };
-                return Ok(Response::from_parts(head, body));
+    async move {
+        loop {
+            let (mut connection, reused) = upstream.checkout().await?;
+            let mut awaited = Awaited::new(false);
+            let answer =
+                std::future::poll_fn(|cx| poll(&mut connection, &mut upload, &mut awaited, cx));
+            let pressed = || upstream.is_pressed();
+            match request_body::within(first_byte, progress.as_deref(), pressed, answer).await {
+                Err(GivenUp::Backend) => return Err(UpstreamError::TimedOut),
+                Err(GivenUp::Client) => return Err(UpstreamError::Body(BodyFault::TooSlow)),
+                // An idle connection that the backend had closed meanwhile.
+                Ok(Err(Failed::Unsent)) if reused => (),
+                Ok(Err(Failed::Unsent)) => return Err(UpstreamError::Closed),
+                Ok(Err(Failed::For(error))) => return Err(error),
+                Ok(Ok(Answer { mut head, keeps })) => {
+                    let content = framing::settle(&mut head, to_head)?;
+                    let download = Download::new(connection, content, keeps);
+                    let upstream = Rc::clone(upstream);
+                    let body = match progress.filter(|_| !upload.is_done()) {
+                        None => ResponseBody::direct(download, upstream),
+                        Some(progress) => {
+                            let both = (upload, progress);
+                            ResponseBody::relayed(
+                                Relayed::start(Rc::clone(&upstream), download, both),
+                                upstream,
+                            )
+                        }
+                    };
+                    return Ok(Response::from_parts(head, body));
+                }
             }
         }
     }
