@@ -7,19 +7,15 @@
 use std::{cell::OnceCell, hash::BuildHasher as _, ops::Deref, rc::Rc, time::Instant};
 
 use foldhash::fast::RandomState;
-use http::{HeaderName, HeaderValue};
 
 use super::{
     credential::Credential,
     near::{Confirmed, Identity},
 };
-use crate::{fences::Fences, secret::Secret};
+use crate::{fences::Fences, secret::Secret, wire::Ready};
 
 /// Places, of a pointer each: 128 KiB a worker.
 const PLACES: usize = 16_384;
-
-/// Fields that tell a backend who is asking.
-pub type IdentityFields = Box<[(HeaderName, HeaderValue)]>;
 
 /// A caller as one worker knows it under one configuration, and what was made of it there. A copy of
 /// this worker's own: a count that all workers share would travel between their cores with every
@@ -29,7 +25,7 @@ pub struct Caller {
     identity: Identity,
     /// What proved it: for whoever has to ask again.
     credential: Credential,
-    fields: OnceCell<Option<IdentityFields>>,
+    fields: OnceCell<Option<Rc<Ready>>>,
 }
 
 impl Caller {
@@ -45,11 +41,8 @@ impl Caller {
 
     /// The caller's identity fields, `made` at their first use; `None` when they cannot be sent. Callers
     /// are never kept across a reload, so that what one configuration made is never used by another.
-    pub fn fields(
-        &self,
-        made: impl FnOnce() -> Option<IdentityFields>,
-    ) -> Option<&[(HeaderName, HeaderValue)]> {
-        self.fields.get_or_init(made).as_deref()
+    pub fn fields(&self, made: impl FnOnce() -> Option<Rc<Ready>>) -> Option<Rc<Ready>> {
+        self.fields.get_or_init(made).clone()
     }
 }
 
@@ -128,8 +121,10 @@ impl HotLevel {
 mod tests {
     use std::sync::Arc;
 
+    use http::{HeaderName, HeaderValue};
+
     use super::*;
-    use crate::{auth::near::Until, fences::Marks, principal::Principal};
+    use crate::{auth::near::Until, fences::Marks, principal::Principal, wire::Fields};
 
     fn confirmed(fences: &Fences, id: &str) -> Confirmed {
         let principal = Principal { id: id.to_owned(), ..Principal::guest() };
@@ -140,19 +135,24 @@ mod tests {
         Confirmed { identity: Arc::new(identity), until, marks: Marks::of(mark) }
     }
 
-    fn name(value: &'static str) -> Option<IdentityFields> {
-        let field = (HeaderName::from_static("x-auth-subject"), HeaderValue::from_static(value));
-        Some([field].into())
+    const SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
+
+    fn name(value: &'static str) -> Option<Rc<Ready>> {
+        Some(Ready::new(Fields::from_iter([(SUBJECT, HeaderValue::from_static(value))])))
+    }
+
+    fn said(ready: Option<Rc<Ready>>) -> HeaderValue {
+        ready.unwrap().fields().only(&SUBJECT).unwrap().clone()
     }
 
     #[test]
     fn what_was_made_of_a_caller_is_kept_while_the_store_says_the_same_of_it() {
         let (fences, mut hot) = (Fences::new(), HotLevel::new());
         let caller = hot.put("token", confirmed(&fences, "ann"), fences.epoch());
-        assert_eq!(caller.fields(|| name("ann")).unwrap()[0].1, "ann");
+        assert_eq!(said(caller.fields(|| name("ann"))), "ann");
         let again = hot.put("token", confirmed(&fences, "ann"), fences.epoch());
-        assert_eq!(again.fields(|| panic!("made before")).unwrap()[0].1, "ann");
+        assert_eq!(said(again.fields(|| panic!("made before"))), "ann");
         let other = hot.put("token", confirmed(&fences, "eve"), fences.epoch());
-        assert_eq!(other.fields(|| name("eve")).unwrap()[0].1, "eve");
+        assert_eq!(said(other.fields(|| name("eve"))), "eve");
     }
 }

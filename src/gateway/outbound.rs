@@ -1,6 +1,8 @@
 //! The head that the backend receives, built from the canonical request and a permit (law 2): fields
 //! of the client are what canonical reading left, credentials are cut, and ours are set last.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Method, Uri,
@@ -14,19 +16,19 @@ use super::{
     state::Backend,
 };
 use crate::{
-    auth::hot::{Caller, IdentityFields},
+    auth::hot::Caller,
     config::{Config, HostField, Http, IdentityField, Piece},
     policy::Permit,
     principal::Principal,
     request::{BadRequest, Framing, authority, path::CanonicalPath, query::Query},
     upstream::{Outgoing, RequestBody},
-    wire::Fields,
+    wire::{Fields, Ready},
 };
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Fields that we set besides those of the identity.
-const SET_BY_US: usize = 7;
+/// Fields that are of one request alone: its id, its framing, and for some backends another Host or TE.
+const OF_ONE_REQUEST: usize = 3;
 
 /// Largest sum of identity field values, bytes: common backends take 8 KiB of head in all.
 const IDENTITY_BYTES_MAX: usize = 4096;
@@ -58,32 +60,32 @@ impl Outbound<'_> {
         let asked = peer.asked(self.authority.as_str());
         let mut fields = self.fields;
         Route::forget(&mut fields);
-        let mut ours = Vec::with_capacity(SET_BY_US + config.identity.len());
-        ours.extend(route.told(peer, &asked));
-        set_identity(&mut ours, &config.identity, permit.principal(), self.caller)?;
-        ours.push((X_REQUEST_ID, request_id.clone()));
-        match self.framing {
-            Framing::Length(length) => ours.push((CONTENT_LENGTH, HeaderValue::from(length))),
-            Framing::Streamed if backend.settings.http == Http::One => {
-                ours.push((TRANSFER_ENCODING, HeaderValue::from_static("chunked")));
-            }
-            Framing::Streamed | Framing::None => (),
-        }
+        let identity = identity(&config.identity, permit.principal(), self.caller)?;
+        let ready = [Some(route.told(peer, &asked)), Some(identity)];
+        let mut ours = Fields::with_capacity(OF_ONE_REQUEST);
         let host = match backend.settings.host {
             HostField::Client => asked.authority.clone(),
             HostField::Backend => backend.host.clone(),
         };
         let mut target = target(self.path, self.query, self.came, config, backend)?;
         match backend.settings.http {
-            Http::One => ours.push((HOST, host)),
+            Http::One => ours.append(HOST, host),
             Http::Two => {
                 target = absolute(target, &host)?;
                 if self.accepts_trailers {
-                    ours.push((TE, HeaderValue::from_static("trailers")));
+                    ours.append(TE, HeaderValue::from_static("trailers"));
                 }
             }
         }
-        Ok(Outgoing { method: self.method, target, fields, ours, body })
+        ours.append(X_REQUEST_ID, request_id.clone());
+        match self.framing {
+            Framing::Length(length) => ours.append(CONTENT_LENGTH, HeaderValue::from(length)),
+            Framing::Streamed if backend.settings.http == Http::One => {
+                ours.append(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
+            Framing::Streamed | Framing::None => (),
+        }
+        Ok(Outgoing { method: self.method, target, fields, ours, ready, body })
     }
 }
 
@@ -134,35 +136,26 @@ fn is_target(text: &str, path: &str, query: Option<&str>) -> bool {
     }
 }
 
-/// Sets the owned fields. Canonical reading has removed whatever the client sent under their names.
+/// The owned fields. Canonical reading has removed whatever the client sent under their names.
 ///
 /// `caller` is whoever the credential proved; the permit says whether the request goes on as that one.
-fn set_identity(
-    ours: &mut Vec<(HeaderName, HeaderValue)>,
+fn identity(
     identity: &[IdentityField],
     principal: Option<&Principal>,
     caller: Option<&Caller>,
-) -> Result<(), Refusal> {
+) -> Result<Rc<Ready>, Refusal> {
     let same = |caller: &&Caller| principal.is_some_and(|it| std::ptr::eq(it, &caller.principal));
-    let made;
-    let values = match caller.filter(same) {
+    let fields = match caller.filter(same) {
         Some(caller) => caller.fields(|| identity_fields(identity, principal)),
-        None => {
-            made = identity_fields(identity, principal);
-            made.as_deref()
-        }
+        None => identity_fields(identity, principal),
     };
-    ours.extend_from_slice(values.ok_or(Refusal::IdentityTooLarge)?);
-    Ok(())
+    fields.ok_or(Refusal::IdentityTooLarge)
 }
 
 /// The owned fields for one caller; `None` when they are larger than a backend takes.
-fn identity_fields(
-    identity: &[IdentityField],
-    principal: Option<&Principal>,
-) -> Option<IdentityFields> {
+fn identity_fields(identity: &[IdentityField], principal: Option<&Principal>) -> Option<Rc<Ready>> {
     let mut bytes = 0;
-    let mut fields = Vec::with_capacity(identity.len());
+    let mut fields = Fields::with_capacity(identity.len());
     for field in identity {
         let Some(value) = identity_value(&field.value, principal) else { continue };
         bytes += value.len();
@@ -172,9 +165,9 @@ fn identity_fields(
         // A name of this worker's own: clones of the configuration's would share a count with others.
         let name = HeaderName::from_bytes(field.name.as_str().as_bytes()).ok()?;
         // Templates hold visible ASCII, and everything else was percent-encoded.
-        fields.push((name, HeaderValue::try_from(value).ok()?));
+        fields.append(name, HeaderValue::try_from(value).ok()?);
     }
-    Some(fields.into())
+    Some(Ready::new(fields))
 }
 
 /// The field's value; `None` when the caller has nothing of what it asks for.
@@ -293,7 +286,7 @@ mod tests {
         eve.roles = (0..1000).map(|n| format!("role{n}")).collect();
         let name = http::HeaderName::from_static("x-auth-roles");
         let identity = [IdentityField { name, value: vec![Piece::Roles] }];
-        let refused = set_identity(&mut Vec::new(), &identity, Some(&eve), None);
+        let refused = super::identity(&identity, Some(&eve), None);
         assert!(matches!(refused, Err(Refusal::IdentityTooLarge)));
     }
 }

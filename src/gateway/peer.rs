@@ -16,7 +16,7 @@ use crate::{
     principal::Certificate,
     request::fields::{is_forwarding, is_ordinary},
     tls::Session,
-    wire::Fields,
+    wire::{Fields, Ready},
 };
 
 pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -52,6 +52,8 @@ pub(super) struct Asked {
     pub(super) authority: HeaderValue,
     /// Our element of `Forwarded`.
     forwarded: HeaderValue,
+    /// All that is said of the way of a request that came straight from this peer.
+    straight: Rc<Ready>,
 }
 
 impl Peer {
@@ -136,10 +138,18 @@ impl Peer {
         forwarded
             .extend_from_slice(format!(";host=\"{authority}\";proto={}", self.scheme()).as_bytes());
         let forwarded = HeaderValue::try_from(forwarded);
+        let forwarded = forwarded.unwrap_or_else(|_| self.forwarded.clone());
+        let straight = Fields::from_iter([
+            (X_FORWARDED_FOR, self.field.clone()),
+            (X_FORWARDED_PROTO, HeaderValue::from_static(self.scheme())),
+            (X_FORWARDED_HOST, value(authority)),
+            (FORWARDED, forwarded.clone()),
+        ]);
         Asked {
             text: authority.into(),
             authority: value(authority),
-            forwarded: forwarded.unwrap_or_else(|_| self.forwarded.clone()),
+            forwarded,
+            straight: Ready::new(straight),
         }
     }
 
@@ -252,15 +262,18 @@ impl Route {
     }
 
     /// The forwarding fields as we say them.
-    pub(super) fn told(&self, peer: &Peer, asked: &Asked) -> [(HeaderName, HeaderValue); 4] {
+    pub(super) fn told(&self, peer: &Peer, asked: &Asked) -> Rc<Ready> {
+        if self.hops.is_empty() && self.proto.is_none() && self.host.is_none() {
+            return Rc::clone(&asked.straight);
+        }
         let scheme = HeaderValue::from_static(peer.scheme());
         let host = || asked.authority.clone();
-        [
+        Ready::new(Fields::from_iter([
             (X_FORWARDED_FOR, self.forwarded_for(peer)),
             (X_FORWARDED_PROTO, self.proto.clone().unwrap_or(scheme)),
             (X_FORWARDED_HOST, self.host.clone().unwrap_or_else(host)),
             (FORWARDED, self.forwarded(asked)),
-        ]
+        ]))
     }
 
     fn forwarded_for(&self, peer: &Peer) -> HeaderValue {
@@ -338,7 +351,9 @@ mod tests {
         let route = Route::read(&fields, &peer, &[network("10.0.0.0", 8)]);
         assert_eq!(route.client(&[]), None);
         Route::forget(&mut fields);
-        fields.extend(route.told(&peer, &peer.asked("shop.example")));
+        let told = route.told(&peer, &peer.asked("shop.example"));
+        let line = |(name, value): (&HeaderName, &HeaderValue)| (name.clone(), value.clone());
+        fields.extend(told.fields().iter().map(line));
         let mut lines: Vec<String> = fields
             .iter()
             .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
@@ -368,7 +383,9 @@ mod tests {
         let route = Route::read(&fields, &peer, &trust);
         assert_eq!(route.client(&trust), Some("203.0.113.7".parse().unwrap()));
         Route::forget(&mut fields);
-        fields.extend(route.told(&peer, &peer.asked("shop.example")));
+        let told = route.told(&peer, &peer.asked("shop.example"));
+        let line = |(name, value): (&HeaderName, &HeaderValue)| (name.clone(), value.clone());
+        fields.extend(told.fields().iter().map(line));
         assert_eq!(
             fields.only(&X_FORWARDED_FOR).unwrap(),
             "198.51.100.1, 203.0.113.7, 10.0.0.8, 10.0.0.9"

@@ -2,9 +2,11 @@
 //!
 //! A head has few of them: to walk along all costs less than to hash a name.
 
-use std::fmt;
+use std::{fmt, rc::Rc};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::line;
 
 /// The fields of a request.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -90,6 +92,36 @@ impl Fields {
     }
 }
 
+/// Lines that are said of many requests, made once: one by one, and as they stand in a head of HTTP/1.1.
+pub struct Ready {
+    fields: Fields,
+    text: Box<[u8]>,
+}
+
+impl Ready {
+    /// Makes them of these.
+    #[must_use]
+    pub fn new(fields: Fields) -> Rc<Self> {
+        let mut text = Vec::new();
+        for (name, value) in fields.iter() {
+            line(&mut text, name.as_str().as_bytes(), value.as_bytes());
+        }
+        Rc::new(Self { fields, text: text.into() })
+    }
+
+    /// One by one.
+    #[must_use]
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// As text, each with its line end.
+    #[must_use]
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+}
+
 impl From<HeaderMap> for Fields {
     fn from(map: HeaderMap) -> Self {
         let mut fields = Self::with_capacity(map.len());
@@ -124,6 +156,12 @@ impl FromIterator<(HeaderName, HeaderValue)> for Fields {
 impl Extend<(HeaderName, HeaderValue)> for Fields {
     fn extend<I: IntoIterator<Item = (HeaderName, HeaderValue)>>(&mut self, lines: I) {
         self.0.extend(lines);
+    }
+}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fields.fmt(f)
     }
 }
 

@@ -17,7 +17,7 @@ pub use self::{
     chunked::{Malformed, Next},
     client::{BodyBroken, ClientBody, Line},
     delimited::{Content, Delimited},
-    fields::Fields,
+    fields::{Fields, Ready},
     input::Input,
     parcel::Parcel,
 };
@@ -32,4 +32,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Duplex for S {}
 pub fn has_option(list: &[u8], option: &[u8]) -> bool {
     let mut options = list.split(|byte| *byte == b',');
     options.any(|said| said.trim_ascii().eq_ignore_ascii_case(option))
+}
+
+/// Writes a field line of a head.
+pub fn line(text: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    text.reserve(name.len() + value.len() + 4);
+    text.extend_from_slice(name);
+    text.extend_from_slice(b": ");
+    text.extend_from_slice(value);
+    text.extend_from_slice(b"\r\n");
 }

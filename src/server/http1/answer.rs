@@ -16,7 +16,7 @@ use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 
 use super::date;
-use crate::wire::{Parcel, has_option};
+use crate::wire::{Parcel, has_option, line};
 
 /// Room for the head of a usual answer, bytes.
 const USUAL: usize = 512;
@@ -169,13 +169,6 @@ fn trailer_lines(fields: &HeaderMap, announced: Option<&HeaderValue>) -> Vec<u8>
         }
     }
     lines
-}
-
-fn line(text: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    text.extend_from_slice(name);
-    text.extend_from_slice(b": ");
-    text.extend_from_slice(value);
-    text.extend_from_slice(b"\r\n");
 }
 
 /// The head of an answer, but for the empty line.

@@ -15,7 +15,7 @@ use super::{
     super::{Outgoing, UpstreamError},
     connection::Connection,
 };
-use crate::wire::has_option;
+use crate::wire::{has_option, line};
 
 /// Largest head of an answer, bytes: twice what we accept from clients.
 pub(in crate::upstream) const HEAD_BYTES: usize = 64 * 1024;
@@ -40,11 +40,12 @@ pub(super) fn written(request: &Outgoing) -> Vec<u8> {
     let target = request.target.path_and_query().map_or("/", |target| target.as_str());
     text.extend_from_slice(target.as_bytes());
     text.extend_from_slice(b" HTTP/1.1\r\n");
-    for (name, value) in request.lines() {
-        text.extend_from_slice(name.as_str().as_bytes());
-        text.extend_from_slice(b": ");
-        text.extend_from_slice(value.as_bytes());
-        text.extend_from_slice(b"\r\n");
+    debug_assert!(request.is_unambiguous(), "{:?} and {:?}", request.fields, request.ours);
+    for ready in request.ready() {
+        text.extend_from_slice(ready.text());
+    }
+    for (name, value) in request.ours.iter().chain(request.fields.iter()) {
+        line(&mut text, name.as_str().as_bytes(), value.as_bytes());
     }
     text.extend_from_slice(b"\r\n");
     text
