@@ -241,6 +241,7 @@ impl<'a> Way<'a> {
             fields: request.fields,
             framing: request.framing,
             caller: caller.as_deref(),
+            nobody: &state.nobody,
             accepts_trailers: request.accepts_trailers,
         };
         let outgoing =

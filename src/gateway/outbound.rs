@@ -13,7 +13,7 @@ use http::{
 use super::{
     Refusal,
     peer::{Peer, Route},
-    state::Backend,
+    state::{Backend, Nobody},
 };
 use crate::{
     auth::hot::Caller,
@@ -43,6 +43,7 @@ pub(super) struct Outbound<'a> {
     pub(super) fields: Fields,
     pub(super) framing: Framing,
     pub(super) caller: Option<&'a Caller>,
+    pub(super) nobody: &'a Nobody,
     pub(super) accepts_trailers: bool,
 }
 
@@ -60,7 +61,7 @@ impl Outbound<'_> {
         let asked = peer.asked(self.authority.as_str());
         let mut fields = self.fields;
         Route::forget(&mut fields);
-        let identity = identity(&config.identity, permit.principal(), self.caller)?;
+        let identity = identity(&config.identity, permit.principal(), (self.caller, self.nobody))?;
         let ready = [Some(route.told(peer, &asked)), Some(identity)];
         let mut ours = Fields::with_capacity(OF_ONE_REQUEST);
         let host = match backend.settings.host {
@@ -142,12 +143,14 @@ fn is_target(text: &str, path: &str, query: Option<&str>) -> bool {
 fn identity(
     identity: &[IdentityField],
     principal: Option<&Principal>,
-    caller: Option<&Caller>,
+    (caller, nobody): (Option<&Caller>, &Nobody),
 ) -> Result<Rc<Ready>, Refusal> {
     let same = |caller: &&Caller| principal.is_some_and(|it| std::ptr::eq(it, &caller.principal));
-    let fields = match caller.filter(same) {
-        Some(caller) => caller.fields(|| identity_fields(identity, principal)),
-        None => identity_fields(identity, principal),
+    let made = || identity_fields(identity, principal);
+    let fields = match (caller.filter(same), principal) {
+        (Some(caller), _) => caller.fields(made),
+        (None, None) => nobody.get_or_init(made).clone(),
+        (None, Some(_)) => made(),
     };
     fields.ok_or(Refusal::IdentityTooLarge)
 }
@@ -286,7 +289,7 @@ mod tests {
         eve.roles = (0..1000).map(|n| format!("role{n}")).collect();
         let name = http::HeaderName::from_static("x-auth-roles");
         let identity = [IdentityField { name, value: vec![Piece::Roles] }];
-        let refused = super::identity(&identity, Some(&eve), None);
+        let refused = super::identity(&identity, Some(&eve), (None, &Nobody::new()));
         assert!(matches!(refused, Err(Refusal::IdentityTooLarge)));
     }
 }

@@ -9,7 +9,7 @@ use super::{
     Peer, Refusal,
     outbound::Outbound,
     peer::Route,
-    state::Backend,
+    state::{Backend, Nobody},
     upgrade::{self, Switch},
 };
 use crate::{
@@ -49,6 +49,7 @@ pub(crate) fn outbound(
         fields: request.fields,
         framing: request.framing,
         caller: None,
+        nobody: &Nobody::new(),
         accepts_trailers: request.accepts_trailers,
     };
     let id = HeaderValue::from_static(REQUEST_ID);

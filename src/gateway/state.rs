@@ -4,7 +4,7 @@
 //! request and builds its own [`State`] from it. A request keeps the state it began with.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     collections::HashMap,
     rc::Rc,
     sync::{
@@ -34,6 +34,7 @@ use crate::{
     tls,
     upstream::Upstream,
     usergrid::{self, Office},
+    wire::Ready,
 };
 
 /// One loaded configuration and what all workers share of it.
@@ -142,7 +143,12 @@ pub struct State {
     pub(super) backends: Vec<Backend>,
     /// With `[usergrid]`: what answers the platform's own endpoints.
     pub(super) office: Option<Office>,
+    /// The identity fields of whoever is nobody, made at their first use.
+    pub(super) nobody: Nobody,
 }
+
+/// Identity fields without a principal; `None` when they cannot be sent.
+pub(super) type Nobody = OnceCell<Option<Rc<Ready>>>;
 
 /// A backend, its pool, and what its requests need that can be made once.
 pub(super) struct Backend {
@@ -256,6 +262,7 @@ impl State {
             resolver: resolver.over(directory),
             backends,
             office,
+            nobody: Nobody::new(),
             config,
             generation,
         }

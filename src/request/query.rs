@@ -89,6 +89,13 @@ impl<'a> Pair<'a> {
         self.raw.split_once('=').map_or("", |(_, value)| value)
     }
 
+    /// Whether its decoded name is this one, which is plain.
+    #[must_use]
+    pub fn is_named(self, name: &str) -> bool {
+        let raw = self.raw_name();
+        raw == name || raw.contains('%') && self.name().as_deref() == Some(name)
+    }
+
     /// The decoded name; `None`, which a [`Query`] never holds, when it does not decode to text
     /// without control characters.
     #[must_use]

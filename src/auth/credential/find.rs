@@ -77,8 +77,7 @@ impl Sources {
 
     /// The `Authorization` field, judged against the schemes that are configured. Not read when none is.
     fn authorization(&self, request: &Canonical) -> (usize, Presented) {
-        let index = |source| self.sources.iter().position(|configured| *configured == source);
-        let (bearer, basic) = (index(Source::Header), index(Source::Basic));
+        let (bearer, basic) = (self.bearer, self.basic);
         if bearer.is_none() && basic.is_none() {
             return (0, Ok(None));
         }
@@ -140,7 +139,7 @@ impl Tally {
 
 /// The value of a parameter as it came; an empty one is there.
 fn parameter<'r>(request: &'r Canonical, name: &str) -> Result<Option<&'r str>, CredentialError> {
-    let mut named = request.query.pairs().filter(|pair| pair.name().as_deref() == Some(name));
+    let mut named = request.query.pairs().filter(|pair| pair.is_named(name));
     let first = named.next();
     match named.next() {
         Some(_) => Err(CredentialError::Repeated),

@@ -84,6 +84,9 @@ const SECRETS: [&str; 7] =
 #[derive(Clone, Debug)]
 pub struct Sources {
     sources: Vec<Source>,
+    /// Which of them are `Authorization: Bearer` and `Authorization: Basic`.
+    bearer: Option<usize>,
+    basic: Option<usize>,
     /// Folded names of query parameters that hold credentials.
     parameters: Vec<String>,
     /// Folded names of fields that are credentials, or look like one.
@@ -114,7 +117,10 @@ impl Sources {
                 Source::Cookie(name) => cookies.push(name.clone()),
             }
         }
-        Self { sources, parameters, fields, cookies, lenient: false, unlogged: Vec::new() }
+        let place = |of| sources.iter().position(|source| *source == of);
+        let (bearer, basic) = (place(Source::Header), place(Source::Basic));
+        let (lenient, unlogged) = (false, Vec::new());
+        Self { sources, bearer, basic, parameters, fields, cookies, lenient, unlogged }
     }
 
     /// The same for clients of Usergrid: `access_token=`, `client_id=` and `client_secret=` count as
