@@ -4,15 +4,17 @@
 use std::time::Instant;
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
+    HeaderName, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, VARY},
-    response::Parts,
 };
 
 use http_body::Body as _;
 
 use super::{body::Body, trailers::Trailers};
-use crate::upstream::{ResponseBody, UpstreamError};
+use crate::{
+    upstream::{ResponseBody, UpstreamError},
+    wire::{Fields, Reply},
+};
 
 /// Fields of one connection (RFC 9110 7.6.1), and `Proxy-Status`, which is ours to say.
 pub(super) const REMOVED: [HeaderName; 9] = [
@@ -44,55 +46,48 @@ pub(super) struct Fit {
 ///
 /// # Errors
 /// [`UpstreamError::BadResponse`] for a 101: we asked for no upgrade, so whatever follows is no HTTP.
-pub(super) fn pass_on(
-    answer: Response<ResponseBody>,
-    fit: Fit,
-) -> Result<Response<Body>, UpstreamError> {
-    let (mut head, body) = answer.into_parts();
-    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+pub(super) fn pass_on(answer: Reply<ResponseBody>, fit: Fit) -> Result<Reply<Body>, UpstreamError> {
+    let Reply { status, mut fields, body } = answer;
+    if status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(UpstreamError::BadResponse);
     }
-    let claimed = settle(&mut head, fit.personal);
+    let claimed = settle(&mut fields, fit.personal);
     let trailers = if fit.trailers { Trailers::without(claimed) } else { Trailers::NONE };
-    trailers.announce(&mut head.headers);
+    trailers.announce(&mut fields);
     let body = match fit.due.filter(|_| !body.is_end_stream()) {
         Some(due) => Body::timed(body, trailers, due),
         None => Body::upstream(body, trailers),
     };
-    Ok(Response::from_parts(head, body))
+    Ok(Reply { status, fields, body })
 }
 
 /// Leaves what is the client's, and returns the names that `Connection` claimed for our hop.
-pub(super) fn settle(head: &mut Parts, personal: bool) -> Vec<HeaderName> {
-    head.version = Version::HTTP_11;
-    head.extensions.clear();
-    let claimed = strip_hop_by_hop(&mut head.headers);
+pub(super) fn settle(fields: &mut Fields, personal: bool) -> Vec<HeaderName> {
+    let claimed = strip_hop_by_hop(fields);
     if personal {
-        keep_private(&mut head.headers);
+        keep_private(fields);
     }
     claimed
 }
 
 /// Removes the fields of our hop, and returns the names that `Connection` claimed for it.
-fn strip_hop_by_hop(fields: &mut HeaderMap) -> Vec<HeaderName> {
+fn strip_hop_by_hop(fields: &mut Fields) -> Vec<HeaderName> {
     // Comparing a few names costs less than looking all of ours up.
-    if !fields.keys().any(|name| REMOVED.contains(name)) {
+    if !fields.names().any(|name| REMOVED.contains(name)) {
         return Vec::new();
     }
-    let lines = fields.get_all(CONNECTION).iter();
-    let claimed: Vec<HeaderName> = lines
+    let claimed: Vec<HeaderName> = fields
+        .all(&CONNECTION)
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         .collect();
-    for name in claimed.iter().chain(&REMOVED) {
-        fields.remove(name);
-    }
+    fields.retain(|name| !REMOVED.contains(name) && !claimed.contains(name));
     claimed
 }
 
 /// A shared cache may not give one caller's answer to another (RFC 9111 5.2.2.7, RFC 9110 12.5.5).
-fn keep_private(fields: &mut HeaderMap) {
-    let stricter = fields.get_all(CACHE_CONTROL).iter().any(|line| {
+fn keep_private(fields: &mut Fields) {
+    let stricter = fields.all(&CACHE_CONTROL).any(|line| {
         line.as_bytes().split(|byte| *byte == b',').any(|directive| {
             let directive = directive.trim_ascii();
             directive.eq_ignore_ascii_case(b"private")
@@ -100,7 +95,7 @@ fn keep_private(fields: &mut HeaderMap) {
         })
     });
     if !stricter {
-        fields.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+        fields.set(CACHE_CONTROL, HeaderValue::from_static("private"));
     }
     fields.append(VARY, HeaderValue::from_static("Authorization"));
 }
@@ -109,10 +104,10 @@ fn keep_private(fields: &mut HeaderMap) {
 mod tests {
     use super::*;
 
-    fn after(lines: &[(&'static str, &'static str)], act: fn(&mut HeaderMap)) -> Vec<String> {
-        let mut fields = HeaderMap::new();
+    fn after(lines: &[(&'static str, &'static str)], act: fn(&mut Fields)) -> Vec<String> {
+        let mut fields = Fields::default();
         for (name, value) in lines {
-            fields.append(*name, HeaderValue::from_static(value));
+            fields.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         act(&mut fields);
         let mut left: Vec<String> = fields

@@ -2,7 +2,7 @@
 //! origin may read it (Fetch Standard, CORS protocol).
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
+    HeaderName, HeaderValue, Method, StatusCode,
     header::{
         ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
         ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
@@ -12,7 +12,10 @@ use http::{
 };
 
 use super::body::Body;
-use crate::{config::Cors, wire::Fields};
+use crate::{
+    config::Cors,
+    wire::{Fields, Reply},
+};
 
 /// What the backend says on this matter is replaced: one of two voices would be wrong.
 const OURS: [HeaderName; 6] = [
@@ -34,30 +37,30 @@ pub(crate) fn is_preflight(method: &Method, fields: &Fields) -> bool {
 
 /// The answer to a preflight: 204, with the permission only for an origin that has it.
 #[must_use]
-pub(super) fn preflight(cors: &Cors, fields: &Fields) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    let head = response.headers_mut();
-    head.insert(VARY, HeaderValue::from_static("Origin, Access-Control-Request-Headers"));
+pub(super) fn preflight(cors: &Cors, fields: &Fields) -> Reply<Body> {
+    let mut reply = Reply::new(Body::empty());
+    reply.status = StatusCode::NO_CONTENT;
+    let head = &mut reply.fields;
+    head.set(VARY, HeaderValue::from_static("Origin, Access-Control-Request-Headers"));
     if fields.get(&ORIGIN).and_then(|origin| allowed(cors, origin)).is_none() {
-        return response;
+        return reply;
     }
     let asked = |name: &HeaderName| fields.get(name).cloned();
     if let Some(methods) = cors.methods.clone().or_else(|| asked(&ACCESS_CONTROL_REQUEST_METHOD)) {
-        head.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+        head.set(ACCESS_CONTROL_ALLOW_METHODS, methods);
     }
     if let Some(names) = cors.headers.clone().or_else(|| asked(&ACCESS_CONTROL_REQUEST_HEADERS)) {
-        head.insert(ACCESS_CONTROL_ALLOW_HEADERS, names);
+        head.set(ACCESS_CONTROL_ALLOW_HEADERS, names);
     }
-    head.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(cors.max_age.as_secs()));
-    response
+    head.set(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(cors.max_age.as_secs()));
+    reply
 }
 
 /// Sets the fields of an answer to a request that named `origin`.
 pub(super) fn decorate(
     cors: &Cors,
     origin: Option<&HeaderValue>,
-    head: &mut HeaderMap,
+    head: &mut Fields,
     preflight: bool,
 ) {
     if !preflight {
@@ -69,12 +72,12 @@ pub(super) fn decorate(
         head.append(VARY, HeaderValue::from_static("Origin"));
     }
     let Some(permitted) = origin.and_then(|origin| allowed(cors, origin)) else { return };
-    head.insert(ACCESS_CONTROL_ALLOW_ORIGIN, permitted);
+    head.set(ACCESS_CONTROL_ALLOW_ORIGIN, permitted);
     if cors.credentials {
-        head.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        head.set(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
     if let Some(expose) = cors.expose.clone().filter(|_| !preflight) {
-        head.insert(ACCESS_CONTROL_EXPOSE_HEADERS, expose);
+        head.set(ACCESS_CONTROL_EXPOSE_HEADERS, expose);
     }
 }
 

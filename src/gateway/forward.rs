@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Method, Response};
+use http::Method;
 
 use super::{
     Body, Refusal, Way,
@@ -19,6 +19,7 @@ use crate::{
     request::{authority::Authority, path::CanonicalPath, upgrade::Offer},
     tick,
     upstream::{Outgoing, Upstream, UpstreamError},
+    wire::Reply,
 };
 
 /// A request that may be sent. Only a permit leads to one.
@@ -49,7 +50,7 @@ impl Permitted<'_> {
     pub(super) fn send(
         self,
         record: &mut AccessRecord,
-    ) -> impl Future<Output = Result<Response<Body>, Refusal>> {
+    ) -> impl Future<Output = Result<Reply<Body>, Refusal>> {
         async move {
             if self.switch.is_some() {
                 // Boxed: few requests go this way.
@@ -75,7 +76,7 @@ impl Permitted<'_> {
     }
 
     /// Asks the backend to switch protocols.
-    async fn switch(mut self, record: &mut AccessRecord) -> Result<Response<Body>, Refusal> {
+    async fn switch(mut self, record: &mut AccessRecord) -> Result<Reply<Body>, Refusal> {
         let Self { way, fit, about, switch, .. } = self;
         let (protocol, offer) = switch.unzip();
         let (protocol, offer) = (protocol.unwrap_or_default(), offer.flatten());
@@ -98,15 +99,15 @@ impl About {
     fn lasting(
         &self,
         way: Way<'_>,
-        mut answer: Response<Body>,
+        mut answer: Reply<Body>,
         fit: Fit,
         method: &Method,
-    ) -> Response<Body> {
-        if let Some(kind) = Kind::of(answer.headers(), fit.trailers && fit.http2)
-            && !answer.body().is_tunnel()
+    ) -> Reply<Body> {
+        if let Some(kind) = Kind::of(&answer.fields, fit.trailers && fit.http2)
+            && !answer.body.is_tunnel()
         {
             let entry = self.enter(way, kind, method, None);
-            answer.body_mut().lasts(entry);
+            answer.body.lasts(entry);
         }
         answer
     }

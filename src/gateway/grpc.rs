@@ -9,13 +9,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use http_body::{Body as _, Frame};
 
 use super::{Refusal, body::Body, trailers::Trailers};
 use crate::{
     tick::{self, Sleep},
     upstream::{ResponseBody, ResponseCut},
+    wire::Reply,
 };
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -26,12 +27,13 @@ const DEADLINE_EXCEEDED: u8 = 4;
 
 /// The refusal of a call: `told` without its text, and the code and the sentence where the caller's library
 /// looks for them (an answer of nothing but a head).
-pub(super) fn refuse(refusal: &Refusal, told: Response<Body>) -> Response<Body> {
-    let mut response = told.map(|_| Body::empty());
-    let fields = response.headers_mut();
-    fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    say(fields, code(refusal.status()), &refusal.to_string());
-    response
+pub(super) fn refuse(refusal: &Refusal, told: Reply<Body>) -> Reply<Body> {
+    let mut reply = told.map(|_| Body::empty());
+    reply.fields.set(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    for (name, value) in said(code(refusal.status()), &refusal.to_string()) {
+        reply.fields.set(name, value);
+    }
+    reply
 }
 
 /// The code that a status means to a caller.
@@ -51,14 +53,13 @@ fn code(status: StatusCode) -> u8 {
     }
 }
 
-fn say(fields: &mut HeaderMap, code: u8, message: &str) {
-    fields.insert(GRPC_STATUS, HeaderValue::from(u16::from(code)));
+/// What tells a caller of gRPC how its call has ended.
+fn said(code: u8, message: &str) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
     // Our sentences are plain ASCII; what a system adds to one may not be.
     let plain = |c: char| (c.is_ascii_graphic() && c != '%') || c == ' ';
     let message: String = message.chars().map(|c| if plain(c) { c } else { '?' }).collect();
-    if let Ok(message) = HeaderValue::try_from(message) {
-        fields.insert(GRPC_MESSAGE, message);
-    }
+    let message = HeaderValue::try_from(message).ok().map(|message| (GRPC_MESSAGE, message));
+    [(GRPC_STATUS, HeaderValue::from(u16::from(code)))].into_iter().chain(message)
 }
 
 /// An answer that ends with `DEADLINE_EXCEEDED` when its call has taken too long; the backend's stream ends
@@ -93,8 +94,7 @@ impl Timed {
             return polled.map(|frame| super::body::passed(frame, &self.trailers));
         }
         self.body = None;
-        let mut fields = HeaderMap::new();
-        say(&mut fields, DEADLINE_EXCEEDED, &Refusal::Deadline.to_string());
+        let fields = said(DEADLINE_EXCEEDED, &Refusal::Deadline.to_string()).collect();
         Poll::Ready(Some(Ok(Frame::trailers(fields))))
     }
 }
@@ -102,7 +102,7 @@ impl Timed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Denial;
+    use crate::{policy::Denial, wire::Fields};
 
     #[test]
     #[rustfmt::skip] // a table is read by column
@@ -119,6 +119,7 @@ mod tests {
     fn a_refused_call_is_a_head_alone_with_the_refusals_own_fields() {
         let refusal = Refusal::Denied(Denial::Unauthenticated);
         let response = refuse(&refusal, refusal.response(&HeaderValue::from_static("id")));
+        let response = http::Response::from(response);
         let field = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(
@@ -132,8 +133,7 @@ mod tests {
 
     #[test]
     fn a_message_is_one_line_of_plain_text() {
-        let mut fields = HeaderMap::new();
-        say(&mut fields, 13, "100% \u{fc}ber\nall");
-        assert_eq!(fields["grpc-message"], "100? ?ber?all");
+        let fields: Fields = said(13, "100% \u{fc}ber\nall").collect();
+        assert_eq!(fields.only(&GRPC_MESSAGE).unwrap(), "100? ?ber?all");
     }
 }

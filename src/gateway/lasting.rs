@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE};
+use http::{Method, StatusCode, header::CONTENT_TYPE};
 use tokio::task::spawn_local;
 
 use super::{Refusal, state::State, tenancy};
@@ -31,6 +31,7 @@ use crate::{
     request::{authority::Authority, path::CanonicalPath, upgrade::UpgradeError},
     telemetry::{instant::unix_ms, metrics::Decision},
     tick,
+    wire::Fields,
 };
 
 /// Time between two judgements when nothing seems to have changed: what another gateway has revoked is
@@ -58,8 +59,8 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Whether an answer of these fields may last, by its content type.
-    pub(super) fn of(fields: &HeaderMap, trailers: bool) -> Option<Self> {
-        let kind = fields.get(CONTENT_TYPE)?.as_bytes();
+    pub(super) fn of(fields: &Fields, trailers: bool) -> Option<Self> {
+        let kind = fields.get(&CONTENT_TYPE)?.as_bytes();
         let begins = |word: &str| {
             kind.get(..word.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(word.as_bytes()))
         };

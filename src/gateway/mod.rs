@@ -36,7 +36,7 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Method, Response, StatusCode, Version,
+    HeaderValue, Method, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, ORIGIN},
 };
 use http_body::Body as _;
@@ -71,7 +71,7 @@ use crate::{
     tick,
     upstream::RequestBody,
     usergrid::road,
-    wire::ClientBody,
+    wire::{ClientBody, Reply},
 };
 
 /// Hashes claims, under a key that nobody outside knows.
@@ -85,7 +85,7 @@ pub fn handle(
     peer: Rc<Peer>,
     head: Head,
     body: ClientBody,
-) -> impl Future<Output = Response<Body>> {
+) -> impl Future<Output = Reply<Body>> {
     async move {
         let state = gate.state();
         let mut record = AccessRecord::begin(&gate, &state, &peer, &head.method, &head.fields);
@@ -102,7 +102,7 @@ pub fn handle(
         let mut response = match answered {
             Ok(response) => {
                 let reason = if preflight { "preflight" } else { "ok" };
-                record.answered(response.status(), Decision::Permit, reason);
+                record.answered(response.status, Decision::Permit, reason);
                 response
             }
             Err(refusal) => {
@@ -120,15 +120,15 @@ pub fn handle(
         };
 
         // hyper leaves the content of an answer to HEAD in over HTTP/2 (RFC 9110 9.3.2).
-        if is_head && let Some(length) = response.body_mut().without_text() {
-            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        if is_head && let Some(length) = response.body.without_text() {
+            response.fields.set(CONTENT_LENGTH, HeaderValue::from(length));
         }
         if let Some(cors) = cors {
-            cors::decorate(cors, origin.as_ref(), response.headers_mut(), preflight);
+            cors::decorate(cors, origin.as_ref(), &mut response.fields, preflight);
         }
-        response.headers_mut().insert(X_REQUEST_ID, record.request_id().clone());
-        if closes && http1 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response.fields.set(X_REQUEST_ID, record.request_id().clone());
+        if closes && http1 && response.status != StatusCode::SWITCHING_PROTOCOLS {
+            response.fields.set(CONNECTION, HeaderValue::from_static("close"));
         }
         response.map(|body| body.recorded(record))
     }
@@ -144,7 +144,7 @@ fn serve(
     body: ClientBody,
     preflight: bool,
     record: &mut AccessRecord,
-) -> impl Future<Output = Result<Response<Body>, Refusal>> {
+) -> impl Future<Output = Result<Reply<Body>, Refusal>> {
     async move {
         let config = &*state.config;
         let over_tls = peer.over_tls();

@@ -3,7 +3,7 @@
 //! No `_` arm anywhere: a new reason does not compile until someone has chosen its answer.
 
 use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
+    HeaderName, HeaderValue, StatusCode,
     header::{
         CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
         WWW_AUTHENTICATE,
@@ -21,7 +21,10 @@ use crate::{
     },
     upstream::{BodyFault, UpstreamError},
     usergrid::{self, Fault},
+    wire::{Fields, Reply},
 };
+
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 /// Why a request was not forwarded, or its answer not passed on.
 #[derive(Debug, thiserror::Error)]
@@ -230,7 +233,7 @@ impl Refusal {
 
     /// The answer. Quotes neither the credential, nor an internal address, nor the rule.
     #[must_use]
-    pub fn response(&self, request_id: &HeaderValue) -> Response<Body> {
+    pub fn response(&self, request_id: &HeaderValue) -> Reply<Body> {
         let (status, reason) = (self.status(), self.reason());
         let told = Told {
             error: self.error(),
@@ -242,49 +245,46 @@ impl Refusal {
         // It fails only where its writer does, and a vector never does.
         let _ = serde_json::to_writer(&mut text, &told);
         text.push(b'\n');
-        let mut response = Response::new(Body::full(text));
-        *response.status_mut() = status;
-        let head = response.headers_mut();
-        head.reserve(USUAL_FIELDS);
-        head.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        head.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let mut head = Fields::with_capacity(USUAL_FIELDS);
+        head.set(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        head.set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(challenge) = self.challenge()
             && let Ok(challenge) = HeaderValue::try_from(challenge)
         {
-            head.insert(WWW_AUTHENTICATE, challenge);
+            head.set(WWW_AUTHENTICATE, challenge);
         }
         if let Some(seconds) = self.retry_after() {
-            head.insert(RETRY_AFTER, HeaderValue::from(seconds));
+            head.set(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        self.tell_proxy_status(head);
-        response
+        self.tell_proxy_status(&mut head);
+        Reply { status, fields: head, body: Body::full(text) }
     }
 
     /// The answer as clients of Usergrid read it.
     #[must_use]
-    pub fn envelope(&self, callback: Option<&str>) -> Response<Body> {
+    pub fn envelope(&self, callback: Option<&str>) -> Reply<Body> {
         let fault = manners::fault(self);
         let retry_after = fault.retry_after;
-        let mut response = usergrid::response(&Err(fault), callback).map(Body::full);
-        let head = response.headers_mut();
+        let mut reply = Reply::from(usergrid::response(&Err(fault), callback)).map(Body::full);
+        let head = &mut reply.fields;
         if let Some(seconds) = self.retry_after().filter(|_| retry_after.is_none()) {
-            head.insert(RETRY_AFTER, HeaderValue::from(seconds));
+            head.set(RETRY_AFTER, HeaderValue::from(seconds));
         }
         self.tell_proxy_status(head);
-        response
+        reply
     }
 
-    fn tell_proxy_status(&self, head: &mut HeaderMap) {
+    fn tell_proxy_status(&self, head: &mut Fields) {
         let (error, reason) = (self.proxy_error(), self.reason());
         let proxy_status = format!("tollgate; error={error}; details=\"{reason}\"");
         if let Ok(proxy_status) = HeaderValue::try_from(proxy_status) {
-            head.insert("proxy-status", proxy_status);
+            head.set(PROXY_STATUS, proxy_status);
         }
         // RFC 9110 15.5.22, RFC 6455 4.2.2: what would be right instead.
         if let Self::Upgrade(UpgradeError::Version) = self {
-            head.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(WEBSOCKET_VERSION));
-            head.insert(UPGRADE, HeaderValue::from_static(WEBSOCKET));
-            head.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            head.set(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(WEBSOCKET_VERSION));
+            head.set(UPGRADE, HeaderValue::from_static(WEBSOCKET));
+            head.set(CONNECTION, HeaderValue::from_static("upgrade"));
         }
     }
 }
@@ -376,7 +376,7 @@ mod tests {
     #[test]
     fn a_refusal_says_who_refused_and_why_in_one_word() {
         let refused = Refusal::Unresolved(Unresolved::Expired);
-        let response = refused.response(&HeaderValue::from_static("01jd"));
+        let response = http::Response::from(refused.response(&HeaderValue::from_static("01jd")));
         let field = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(
@@ -408,6 +408,7 @@ mod tests {
         ];
         for (refusal, status, challenge) in rows {
             let response = refusal.response(&HeaderValue::from_static("id"));
+            let response = http::Response::from(response);
             assert_eq!(response.status().as_u16(), status, "{refusal:?}");
             let found = response.headers().get("www-authenticate").map(|v| v.to_str().unwrap());
             match challenge {

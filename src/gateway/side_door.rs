@@ -47,7 +47,7 @@ pub(crate) async fn manage(
     match answer(generation, store, request).await {
         Ok(answer) => usergrid::response(&Ok(answer), None).map(Full::new),
         Err(refusal) => {
-            let (head, body) = refusal.envelope(None).into_parts();
+            let (head, body) = Response::from(refusal.envelope(None)).into_parts();
             match body.collect().await {
                 Ok(body) => Response::from_parts(head, Full::new(body.to_bytes())),
                 Err(_) => {

@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use http::{Response, StatusCode, header::CONTENT_TYPE};
+use http::{StatusCode, header::CONTENT_TYPE};
 
 use super::{
     Body, InTenant, Refusal, Way,
@@ -29,7 +29,7 @@ use crate::{
         place::{self, Place, TenantPath},
         road,
     },
-    wire::ClientBody,
+    wire::{ClientBody, Reply},
 };
 
 /// Serves one request of a gateway with tenants.
@@ -39,7 +39,7 @@ pub(super) async fn serve(
     request: Canonical,
     body: ClientBody,
     record: &mut AccessRecord,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Reply<Body>, Refusal> {
     if let Some(names) = place::settled(&request.path) {
         return settled_tenant(way, office, names.to_owned(), request, body, record).await;
     }
@@ -53,7 +53,7 @@ async fn any(
     request: Canonical,
     body: ClientBody,
     record: &mut AccessRecord,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Reply<Body>, Refusal> {
     match Place::of(&request.path) {
         Place::System => Err(Fault::system().into()),
         Place::Token => manage(way, office, request, body, record, &["token"]).await,
@@ -116,7 +116,7 @@ async fn manage(
     body: ClientBody,
     record: &mut AccessRecord,
     rest: &[&str],
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Reply<Body>, Refusal> {
     record.rule(None);
     if office.directory().settings().management != Management::Public {
         return Err(Fault::not_found("").into());
@@ -136,7 +136,7 @@ async fn settled_tenant(
     request: Canonical,
     body: ClientBody,
     record: &mut AccessRecord,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Reply<Body>, Refusal> {
     let found = find(way, &request);
     let index = found.as_ref().map(|found| found.index);
     record.rule(index);
@@ -167,7 +167,7 @@ async fn tenant(
     path: TenantPath,
     body: ClientBody,
     record: &mut AccessRecord,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Reply<Body>, Refusal> {
     let rest: Vec<&str> = path.rest.iter().map(String::as_str).collect();
     if is_owned(&rest) {
         return own(way, office, request, &path, &rest, body, record).await;
@@ -212,7 +212,7 @@ async fn own(
     rest: &[&str],
     body: ClientBody,
     record: &mut AccessRecord,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Reply<Body>, Refusal> {
     record.rule(None);
     answers_http(&request)?;
     let at_token = rest == ["token"];
@@ -345,11 +345,12 @@ fn answer(
     way: Way<'_>,
     request: &Canonical,
     answered: Result<Answer, Fault>,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Reply<Body>, Refusal> {
     match answered {
         Ok(answer) => {
             let callback = way.state.callback(request.query.as_str());
-            Ok(usergrid::response(&Ok(answer), callback.as_deref()).map(Body::full))
+            let response = usergrid::response(&Ok(answer), callback.as_deref());
+            Ok(Reply::from(response).map(Body::full))
         }
         Err(fault) => Err(fault.into()),
     }

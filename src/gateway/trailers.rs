@@ -6,6 +6,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header::TRAILER};
 
 use super::answer::REMOVED;
+use crate::wire::Fields;
 
 /// What becomes of one answer's trailers. `None`: its client takes none. Else the names that its
 /// `Connection` field has claimed for our hop.
@@ -32,23 +33,23 @@ impl Trailers {
     }
 
     /// Leaves in `Trailer` the names that can come.
-    pub(super) fn announce(&self, fields: &mut HeaderMap) {
-        if !fields.keys().any(|name| *name == TRAILER) {
+    pub(super) fn announce(&self, fields: &mut Fields) {
+        if !fields.contains(&TRAILER) {
             return;
         }
         let Some(claimed) = &self.0 else {
-            fields.remove(TRAILER);
+            fields.remove(&TRAILER);
             return;
         };
-        let lines = fields.get_all(TRAILER).iter();
+        let lines = fields.all(&TRAILER);
         let members = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
         let names = members.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
         let kept: Vec<_> = names.filter(|name| may_pass(name, claimed)).collect();
         let kept: Vec<_> = kept.iter().map(HeaderName::as_str).collect();
         match HeaderValue::try_from(kept.join(", ")) {
-            Ok(value) if !kept.is_empty() => fields.insert(TRAILER, value),
-            Ok(_) | Err(_) => fields.remove(TRAILER),
-        };
+            Ok(value) if !kept.is_empty() => fields.set(TRAILER, value),
+            Ok(_) | Err(_) => fields.remove(&TRAILER),
+        }
     }
 }
 
@@ -139,13 +140,13 @@ mod tests {
             (&["", ",, ,", "no name"],                   None),
             (&["x-\u{e9}, x-sum"],                       Some("x-sum")),
         ] {
-            let mut fields = HeaderMap::new();
+            let mut fields = Fields::default();
             for line in lines {
                 fields.append(TRAILER, HeaderValue::from_bytes(line.as_bytes()).unwrap());
             }
             let mut none = fields.clone();
             Trailers::without(claimed()).announce(&mut fields);
-            let left: Vec<_> = fields.get_all(TRAILER).iter().map(|line| line.to_str().unwrap()).collect();
+            let left: Vec<_> = fields.all(&TRAILER).map(|line| line.to_str().unwrap()).collect();
             assert_eq!(left, announced.into_iter().collect::<Vec<_>>(), "{lines:?}");
             Trailers::NONE.announce(&mut none);
             assert!(none.is_empty(), "{lines:?}");

@@ -3,13 +3,17 @@
 
 use std::rc::Rc;
 
-use http::{Method, Response};
+use http::Method;
 
 use super::{Body, Gate, Peer, Refusal, X_REQUEST_ID, access::AccessRecord};
-use crate::{request::BadRequest, telemetry::metrics::Decision, wire::Fields};
+use crate::{
+    request::BadRequest,
+    telemetry::metrics::Decision,
+    wire::{Fields, Reply},
+};
 
 /// Answers it. The connection cannot go on.
-pub fn unreadable(gate: &Rc<Gate>, peer: &Rc<Peer>, why: BadRequest) -> Response<Body> {
+pub fn unreadable(gate: &Rc<Gate>, peer: &Rc<Peer>, why: BadRequest) -> Reply<Body> {
     let state = gate.state();
     let unknown = Method::from_bytes(b"-").unwrap_or_default();
     let mut record = AccessRecord::begin(gate, &state, peer, &unknown, &Fields::default());
@@ -19,6 +23,6 @@ pub fn unreadable(gate: &Rc<Gate>, peer: &Rc<Peer>, why: BadRequest) -> Response
         None => refusal.response(record.request_id()),
         Some(_) => refusal.envelope(None),
     };
-    response.headers_mut().insert(X_REQUEST_ID, record.request_id().clone());
+    response.fields.set(X_REQUEST_ID, record.request_id().clone());
     response.map(|body| body.recorded(record))
 }

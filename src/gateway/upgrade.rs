@@ -7,9 +7,8 @@
 use std::{rc::Rc, time::Duration};
 
 use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
+    HeaderValue, StatusCode,
     header::{CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE},
-    response,
 };
 
 use super::{
@@ -28,7 +27,7 @@ use crate::{
         upgrade::{Offer, UpgradeError, WEBSOCKET},
     },
     upstream::{Answered, Outgoing, Upstream, UpstreamError},
-    wire::Fields,
+    wire::{Fields, Reply},
 };
 
 /// What the request switches to, if it does. Other offers than the rule's are ignored, as RFC 9110 7.8
@@ -85,15 +84,12 @@ impl Switch {
 
     /// Whether a 101 is the switch that was asked for: it names the one protocol, says so in `Connection`,
     /// and of a WebSocket has the key's answer (RFC 6455 4.1).
-    fn is_met_by(&self, fields: &HeaderMap) -> bool {
-        let one = |name| {
-            let mut lines = fields.get_all(name).iter();
-            lines.next().filter(|_| lines.next().is_none()).map(HeaderValue::as_bytes)
-        };
+    fn is_met_by(&self, fields: &Fields) -> bool {
+        let one = |name| fields.only(name).map(HeaderValue::as_bytes);
         let named =
             one(&UPGRADE).is_some_and(|name| name.eq_ignore_ascii_case(self.protocol.as_bytes()));
-        let lines = fields.get_all(CONNECTION).iter();
-        let connected = lines
+        let connected = fields
+            .all(&CONNECTION)
             .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
             .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
         let accepted = self
@@ -104,17 +100,16 @@ impl Switch {
     }
 
     /// The head that the client gets: 101 as it came, or what HTTP/2 has instead.
-    fn told(&self, mut head: response::Parts, personal: bool) -> response::Parts {
-        answer::settle(&mut head, personal);
-        head.headers.remove(CONTENT_LENGTH);
+    fn told(&self, mut fields: Fields, personal: bool) -> (StatusCode, Fields) {
+        answer::settle(&mut fields, personal);
+        fields.remove(&CONTENT_LENGTH);
         if self.extended {
-            head.status = StatusCode::OK;
-            head.headers.remove(SEC_WEBSOCKET_ACCEPT);
-        } else {
-            head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-            head.headers.insert(UPGRADE, self.protocol.clone());
+            fields.remove(&SEC_WEBSOCKET_ACCEPT);
+            return (StatusCode::OK, fields);
         }
-        head
+        fields.set(CONNECTION, HeaderValue::from_static("upgrade"));
+        fields.set(UPGRADE, self.protocol.clone());
+        (StatusCode::SWITCHING_PROTOCOLS, fields)
     }
 }
 
@@ -130,21 +125,21 @@ pub(super) async fn forward(
     (first_byte, idle): (Duration, Duration),
     fit: Fit,
     enter: impl FnOnce() -> (Rc<Entry>, Place),
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Reply<Body>, Refusal> {
     match upstream.switch(outbound, first_byte).await? {
-        Answered::Plain(answer) if switch.extended && answer.status().is_success() => {
+        Answered::Plain(answer) if switch.extended && answer.status.is_success() => {
             Err(UpstreamError::BadResponse.into())
         }
         Answered::Plain(answer) => Ok(answer::pass_on(*answer, fit)?),
-        Answered::Switched(head, _) if !switch.is_met_by(&head.headers) => {
+        Answered::Switched(fields, _) if !switch.is_met_by(&fields) => {
             Err(UpstreamError::BadResponse.into())
         }
-        Answered::Switched(head, backend) => {
+        Answered::Switched(fields, backend) => {
             let websocket = switch.accept.is_some();
             let (entry, place) = enter();
             let tunnel = Tunnel { backend, entry, websocket, idle, record: None, _place: place };
-            let head = switch.told(*head, fit.personal);
-            Ok(Response::from_parts(head, Body::tunnel(Box::new(tunnel))))
+            let (status, fields) = switch.told(fields, fit.personal);
+            Ok(Reply { status, fields, body: Body::tunnel(Box::new(tunnel)) })
         }
     }
 }

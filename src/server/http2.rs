@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, request::Parts};
+use http::{Method, Request, Response, request::Parts};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::{
     body::Incoming, rt::Executor, server::conn::http2, service::service_fn, upgrade::OnUpgrade,
@@ -62,7 +62,7 @@ pub(super) async fn serve(
             async move {
                 let (parts, body) = request.into_parts();
                 let response = gateway::handle(gate, peer, head(parts), ClientBody::Hyper(body));
-                let mut response = response.await;
+                let mut response = Response::from(response.await);
                 if let Some(tunnel) = response.body_mut().take_tunnel() {
                     switch(tunnel, stream, busy);
                     return Ok::<_, Infallible>(response.map(|body| Guarded { body, busy: None }));

@@ -7,11 +7,10 @@
 use http::{
     HeaderValue, StatusCode, Version,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
-    response::Parts,
 };
 
 use super::UpstreamError;
-use crate::wire::Content;
+use crate::wire::{Content, Fields};
 
 /// Lengths from here on are none: what counts in signed 64 bits must be able to hold it.
 const LENGTH_END: u64 = 1 << 63;
@@ -26,10 +25,14 @@ const LENGTH_END: u64 = 1 << 63;
 /// # Source
 /// RFC 9112 6.1 (transfer codings; none on HTTP/1.0), 6.3 (chunked governs, the length is void);
 /// RFC 9110 8.6 (equal lengths are one; none with 204; with HEAD and 304 that of another answer).
-pub(super) fn settle(head: &mut Parts, to_head: bool) -> Result<Content, UpstreamError> {
+pub(super) fn settle(
+    (version, status): (Version, StatusCode),
+    fields: &mut Fields,
+    to_head: bool,
+) -> Result<Content, UpstreamError> {
     let (mut length, mut plain, mut coded) = (None, true, false);
     // One look at each name costs less than a search for ours.
-    for (name, value) in &head.headers {
+    for (name, value) in fields.iter() {
         if *name == CONTENT_LENGTH {
             let said = one_number(value.as_bytes()).ok_or(UpstreamError::BadResponse)?;
             plain = length.is_none() && is_plain(value.as_bytes());
@@ -39,18 +42,18 @@ pub(super) fn settle(head: &mut Parts, to_head: bool) -> Result<Content, Upstrea
             length = Some(said);
         } else if *name == TRANSFER_ENCODING {
             let chunked = value.as_bytes().eq_ignore_ascii_case(b"chunked");
-            if coded || !chunked || head.version != Version::HTTP_11 {
+            if coded || !chunked || version != Version::HTTP_11 {
                 return Err(UpstreamError::BadResponse);
             }
             coded = true;
         }
     }
-    let without = head.status == StatusCode::NO_CONTENT;
-    let nothing = without || to_head || head.status == StatusCode::NOT_MODIFIED;
+    let without = status == StatusCode::NO_CONTENT;
+    let nothing = without || to_head || status == StatusCode::NOT_MODIFIED;
     if length.is_some() && (coded || without) {
-        head.headers.remove(CONTENT_LENGTH);
+        fields.remove(&CONTENT_LENGTH);
     } else if let Some(length) = length.filter(|_| !plain) {
-        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        fields.set(CONTENT_LENGTH, HeaderValue::from(length));
     }
     Ok(match length {
         _ if nothing => Content::Nothing,
@@ -83,17 +86,15 @@ fn is_plain(number: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderValue, Response};
+    use http::{HeaderName, HeaderValue};
 
     use super::*;
 
-    fn head(version: Version, lines: &[(&'static str, &'static str)]) -> Parts {
-        let (mut head, ()) = Response::new(()).into_parts();
-        head.version = version;
-        for (name, value) in lines {
-            head.headers.append(*name, HeaderValue::from_static(value));
-        }
-        head
+    fn fields(lines: &[(&'static str, &'static str)]) -> Fields {
+        let line = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        lines.iter().map(line).collect()
     }
 
     #[test]
@@ -118,7 +119,7 @@ mod tests {
             (Version::HTTP_11, &[""],                           false),
         ] {
             let lines: Vec<_> = codings.iter().map(|coding| ("transfer-encoding", *coding)).collect();
-            let found = settle(&mut head(version, &lines), false);
+            let found = settle((version, StatusCode::OK), &mut fields(&lines), false);
             assert_eq!(found.is_ok(), good, "{version:?} {codings:?}");
         }
     }
@@ -129,10 +130,9 @@ mod tests {
         to_head: bool,
         lines: &[(&'static str, &'static str)],
     ) -> Option<(String, Content)> {
-        let mut head = head(Version::HTTP_11, lines);
-        head.status = StatusCode::from_u16(status).unwrap();
-        let content = settle(&mut head, to_head).ok()?;
-        let lengths = head.headers.get_all(CONTENT_LENGTH).iter();
+        let (mut fields, status) = (fields(lines), StatusCode::from_u16(status).unwrap());
+        let content = settle((Version::HTTP_11, status), &mut fields, to_head).ok()?;
+        let lengths = fields.all(&CONTENT_LENGTH);
         let lengths: Vec<_> = lengths.map(|length| length.to_str().unwrap()).collect();
         Some((lengths.join(" | "), content))
     }

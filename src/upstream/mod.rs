@@ -20,7 +20,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::Response;
 use tokio::sync::Notify;
 
 pub use outgoing::Outgoing;
@@ -29,7 +28,7 @@ pub use response_body::{ResponseBody, ResponseCut};
 pub use switch::{Answered, Switched};
 
 use self::{http1::Connection, stream::Stream};
-use crate::{config, tick};
+use crate::{config, tick, wire::Reply};
 
 /// After this long without a request a connection gives up the memory that it read into.
 const REST_AFTER: Duration = Duration::from_secs(1);
@@ -153,7 +152,7 @@ impl Upstream {
         self: &Rc<Self>,
         request: Outgoing,
         first_byte: Duration,
-    ) -> Result<Response<ResponseBody>, UpstreamError> {
+    ) -> Result<Reply<ResponseBody>, UpstreamError> {
         if self.settings.http == config::Http::Two {
             return Box::pin(http2::send(self, request.into_request(), first_byte)).await;
         }

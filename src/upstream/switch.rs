@@ -3,14 +3,12 @@
 
 use std::{rc::Rc, time::Duration};
 
-use bytes::Bytes;
-use http::{Response, response::Parts};
-
 use super::{
     OpenGuard, Outgoing, ResponseBody, Upstream, UpstreamError,
     http1::{self, Connection},
 };
-use crate::wire::Duplex;
+use crate::wire::{Duplex, Fields, Reply};
+use bytes::Bytes;
 
 /// What is left of a connection that has switched.
 pub struct Switched {
@@ -22,10 +20,10 @@ pub struct Switched {
 
 /// What came of the request.
 pub enum Answered {
-    /// 101, and what follows it. Nobody has looked at its fields yet.
-    Switched(Box<Parts>, Switched),
+    /// The fields of a 101, at which nobody has looked yet, and what follows it.
+    Switched(Fields, Switched),
     /// An answer like any other.
-    Plain(Box<Response<ResponseBody>>),
+    Plain(Box<Reply<ResponseBody>>),
 }
 
 impl Upstream {

@@ -10,6 +10,7 @@ mod delimited;
 mod fields;
 mod input;
 mod parcel;
+mod reply;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -20,6 +21,7 @@ pub use self::{
     fields::{Fields, Ready},
     input::Input,
     parcel::Parcel,
+    reply::Reply,
 };
 
 /// Any stream of bytes in both directions.

@@ -8,15 +8,14 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Response, StatusCode, Version,
+    HeaderMap, HeaderValue, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING},
-    response::Parts,
 };
 use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 
 use super::date;
-use crate::wire::{Parcel, has_option, line};
+use crate::wire::{Fields, Parcel, Reply, has_option, line};
 
 /// Room for the head of a usual answer, bytes.
 const USUAL: usize = 512;
@@ -62,9 +61,9 @@ pub(super) struct Broken;
 
 impl<B: Body<Data = Bytes> + Unpin> Answer<B> {
     /// `interim` goes before it.
-    pub(super) fn new(response: Response<B>, asked: Asked, interim: &[u8]) -> Self {
-        let (parts, body) = response.into_parts();
-        let mut written = Written::head(&parts, &body, asked, interim);
+    pub(super) fn new(reply: Reply<B>, asked: Asked, interim: &[u8]) -> Self {
+        let Reply { status, fields, body } = reply;
+        let mut written = Written::head((status, &fields), &body, asked, interim);
         let nothing = matches!(written.framing, Framing::Nothing | Framing::Length(0));
         written.text.extend_from_slice(b"\r\n");
         Self {
@@ -180,16 +179,21 @@ struct Written {
 }
 
 impl Written {
-    fn head(parts: &Parts, body: &impl Body, asked: Asked, interim: &[u8]) -> Self {
-        let switches = parts.status == StatusCode::SWITCHING_PROTOCOLS;
+    fn head(
+        (status, fields): (StatusCode, &Fields),
+        body: &impl Body,
+        asked: Asked,
+        interim: &[u8],
+    ) -> Self {
+        let switches = status == StatusCode::SWITCHING_PROTOCOLS;
         let without = asked.head
             || switches
-            || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let mut text = Vec::with_capacity(USUAL);
         text.extend_from_slice(interim);
-        status_line(&mut text, asked.version, parts.status);
+        status_line(&mut text, asked.version, status);
         let (mut length, mut dated, mut announced, mut keeps) = (None, false, None, asked.keeps);
-        for (name, value) in &parts.headers {
+        for (name, value) in fields.iter() {
             match *name {
                 CONTENT_LENGTH if without && !asked.head => continue,
                 CONTENT_LENGTH if !without => {
@@ -213,7 +217,7 @@ impl Written {
             written.framing = written.frame(length, body, asked.version);
         }
         if !switches {
-            written.tell_connection(parts, asked);
+            written.tell_connection(fields, asked);
         }
         if !dated {
             line(&mut written.text, b"date", &date::now());
@@ -240,11 +244,8 @@ impl Written {
     }
 
     /// Says whether the connection goes on, where the client's version would have it otherwise.
-    fn tell_connection(&mut self, parts: &Parts, asked: Asked) {
-        let said = |option| {
-            let mut lines = parts.headers.get_all(CONNECTION).iter();
-            lines.any(|list| has_option(list.as_bytes(), option))
-        };
+    fn tell_connection(&mut self, fields: &Fields, asked: Asked) {
+        let said = |option| fields.all(&CONNECTION).any(|list| has_option(list.as_bytes(), option));
         match (asked.version, self.keeps) {
             (Version::HTTP_10, true) => self.text.extend_from_slice(b"connection: keep-alive\r\n"),
             (Version::HTTP_10, false) | (_, true) => (),

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, io, task::Waker};
 
-use http::Response;
+use http::HeaderName;
 use http_body::SizeHint;
 
 use super::*;
@@ -71,23 +71,29 @@ impl AsyncWrite for Narrow {
     }
 }
 
-fn head(status: u16, lines: &[(&'static str, &'static str)]) -> Parts {
-    let (mut parts, ()) = Response::new(()).into_parts();
-    parts.status = StatusCode::from_u16(status).unwrap();
-    parts.headers.insert("date", HeaderValue::from_static("now"));
-    for (name, value) in lines {
-        parts.headers.append(*name, HeaderValue::from_static(value));
-    }
-    parts
+fn head(status: u16, lines: &[(&'static str, &'static str)]) -> (StatusCode, Fields) {
+    let line = |(name, value): &(&'static str, &'static str)| {
+        (HeaderName::from_static(name), HeaderValue::from_static(value))
+    };
+    let fields = [("date", "now")].iter().chain(lines).map(line).collect();
+    (StatusCode::from_u16(status).unwrap(), fields)
+}
+
+fn reply((status, fields): &(StatusCode, Fields), body: Frames) -> Reply<Frames> {
+    Reply { status: *status, fields: fields.clone(), body }
 }
 
 /// What arrives, whether the connection may go on and whether it is cut; the same however little goes
 /// at once.
-fn sent(parts: &Parts, body: impl Fn() -> Frames, asked: Asked) -> (String, bool, bool) {
+fn sent(
+    head: &(StatusCode, Fields),
+    body: impl Fn() -> Frames,
+    asked: Asked,
+) -> (String, bool, bool) {
     let mut cx = Context::from_waker(Waker::noop());
     let mut sends = |at_once| {
         let mut stream = Narrow(Vec::new(), at_once);
-        let mut answer = Answer::new(Response::from_parts(parts.clone(), body()), asked, b"");
+        let mut answer = Answer::new(reply(head, body()), asked, b"");
         let cut = loop {
             let waits = answer.poll_gather(&mut cx).is_pending();
             match answer.poll_write(&mut stream, &mut cx) {
@@ -152,7 +158,7 @@ fn pieces_go_as_they_come_and_small_ones_together() {
     assert_eq!(body, "3\r\none\r\n3\r\ntwo\r\n5\r\nthree\r\n0\r\n\r\n");
     let mut cx = Context::from_waker(Waker::noop());
     let body = of(&["one", "two", "", "x"], None);
-    let mut answer = Answer::new(Response::from_parts(head(200, &[]), body), GET, b"");
+    let mut answer = Answer::new(reply(&head(200, &[]), body), GET, b"");
     assert!(answer.poll_gather(&mut cx).is_pending());
     let mut stream = Narrow(Vec::new(), usize::MAX);
     assert!(answer.poll_write(&mut stream, &mut cx).is_ready());

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, Response, Version};
+use http::{Method, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::answer::{Answer, Asked};
@@ -31,7 +31,7 @@ use crate::{
     gateway::{self, Body, Gate, Peer, Tunnel},
     request::BadRequest,
     tick,
-    wire::{Input, Line},
+    wire::{Input, Line, Reply},
 };
 
 /// Most that is read of a body that nobody wants, bytes, so that its connection can go on.
@@ -155,7 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Connection<S> {
 
     /// What an answer must fit, and the gateway's road to it: boxed, so that it is gone, and its memory free,
     /// while the answer is still being sent.
-    fn ask(&self, head: Head) -> (Asked, Pin<Box<impl Future<Output = Response<Body>> + use<S>>>) {
+    fn ask(&self, head: Head) -> (Asked, Pin<Box<impl Future<Output = Reply<Body>> + use<S>>>) {
         let Head { request, content, waits, keeps } = head;
         let asked = Asked { version: request.version, head: request.method == Method::HEAD, keeps };
         let body = Line::body(&self.line, content, waits);
@@ -167,20 +167,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Connection<S> {
     async fn exchange(
         &self,
         asked: Asked,
-        answering: Pin<Box<impl Future<Output = Response<Body>>>>,
+        answering: Pin<Box<impl Future<Output = Reply<Body>>>>,
     ) -> After {
         let busy = self.watch.request();
         if self.watch.turn_is_over() {
             tokio::task::yield_now().await;
         }
         let Some(mut response) = self.answered(answering).await else { return After::Broken };
-        if let Some(tunnel) = response.body_mut().take_tunnel() {
+        if let Some(tunnel) = response.body.take_tunnel() {
             return match self.send(response, asked).await {
                 Some(_) => After::Switch(tunnel),
                 None => After::Broken,
             };
         }
-        busy.answers(response.body().upload());
+        busy.answers(response.body.upload());
         let sent = self.send(response, asked).await;
         drop(busy);
         match sent {
@@ -195,8 +195,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Connection<S> {
     /// The gateway's answer; `None` when the client has gone before.
     async fn answered(
         &self,
-        mut answering: Pin<Box<impl Future<Output = Response<Body>>>>,
-    ) -> Option<Response<Body>> {
+        mut answering: Pin<Box<impl Future<Output = Reply<Body>>>>,
+    ) -> Option<Reply<Body>> {
         poll_fn(|cx| {
             self.line.borrow_mut().sleeps();
             if let Poll::Ready(response) = answering.as_mut().poll(cx) {
@@ -209,7 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Connection<S> {
 
     /// Sends an answer. Whether the connection goes on; `None` when the client has gone, or must see that
     /// the answer is cut.
-    async fn send(&self, response: Response<Body>, mut asked: Asked) -> Option<bool> {
+    async fn send(&self, response: Reply<Body>, mut asked: Asked) -> Option<bool> {
         let interim = poll_fn(|cx| {
             let held = self.is_held();
             let mut line = self.line.borrow_mut();

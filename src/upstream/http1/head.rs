@@ -6,16 +6,14 @@ use std::{
 };
 
 use bytes::{Buf as _, BytesMut};
-use http::{
-    HeaderName, HeaderValue, Response, StatusCode, Version, header::CONNECTION, response::Parts,
-};
+use http::{HeaderName, HeaderValue, StatusCode, Version, header::CONNECTION};
 use httparse::{ParserConfig, Status};
 
 use super::{
     super::{Outgoing, UpstreamError},
     connection::Connection,
 };
-use crate::wire::{has_option, line};
+use crate::wire::{Fields, has_option, line};
 
 /// Largest head of an answer, bytes: twice what we accept from clients.
 pub(in crate::upstream) const HEAD_BYTES: usize = 64 * 1024;
@@ -53,7 +51,9 @@ pub(super) fn written(request: &Outgoing) -> Vec<u8> {
 
 /// The head of an answer.
 pub(super) struct Answer {
-    pub(super) head: Parts,
+    pub(super) status: StatusCode,
+    pub(super) version: Version,
+    pub(super) fields: Fields,
     /// Whether the connection may carry another request after it.
     pub(super) keeps: bool,
 }
@@ -108,7 +108,7 @@ impl Awaited {
                 return Ok(None);
             };
             self.seen = 0;
-            match answer.head.status {
+            match answer.status {
                 StatusCode::SWITCHING_PROTOCOLS if !self.may_switch => {
                     return Err(UpstreamError::BadResponse);
                 }
@@ -132,26 +132,25 @@ fn parse(input: &mut BytesMut) -> Result<Option<Answer>, UpstreamError> {
     if length > HEAD_BYTES {
         return Err(UpstreamError::BadResponse);
     }
-    let (mut head, ()) = Response::new(()).into_parts();
-    head.status = StatusCode::from_u16(parsed.code.unwrap_or_default())
+    let status = StatusCode::from_u16(parsed.code.unwrap_or_default())
         .map_err(|_| UpstreamError::BadResponse)?;
-    head.version = if parsed.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
+    let version = if parsed.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
     // Where the fields lie: their bytes are shared, not copied, and that takes the buffer itself. Two bytes
     // hold every place in it.
     let start = input.as_ptr().addr();
     #[expect(clippy::cast_possible_truncation, reason = "inside a head of 64 KiB")]
     let place = |part: &[u8]| [(part.as_ptr().addr() - start) as u16, part.len() as u16];
     let mut places = [[[0; 2]; 2]; FIELDS_MAX];
-    let fields = parsed.headers.len();
+    let lines = parsed.headers.len();
     for (places, field) in places.iter_mut().zip(parsed.headers.iter()) {
         *places = [place(field.name.as_bytes()), place(field.value)];
     }
     let text = input.split_to(length).freeze();
     let span =
         |[start, length]: [u16; 2]| usize::from(start)..usize::from(start) + usize::from(length);
-    let (mut keeps, mut closes) = (head.version == Version::HTTP_11, false);
-    head.headers.reserve(fields + SET_BY_US);
-    for [name, value] in &places[..fields] {
+    let (mut keeps, mut closes) = (version == Version::HTTP_11, false);
+    let mut fields = Fields::with_capacity(lines + SET_BY_US);
+    for [name, value] in &places[..lines] {
         let name = HeaderName::from_bytes(&text[span(*name)]);
         let value = HeaderValue::from_maybe_shared(text.slice(span(*value)));
         let (Ok(name), Ok(value)) = (name, value) else { return Err(UpstreamError::BadResponse) };
@@ -159,7 +158,7 @@ fn parse(input: &mut BytesMut) -> Result<Option<Answer>, UpstreamError> {
             closes |= has_option(value.as_bytes(), b"close");
             keeps |= has_option(value.as_bytes(), b"keep-alive");
         }
-        head.headers.append(name, value);
+        fields.append(name, value);
     }
-    Ok(Some(Answer { head, keeps: keeps && !closes }))
+    Ok(Some(Answer { status, version, fields, keeps: keeps && !closes }))
 }

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, Response, StatusCode};
+use http::{Method, StatusCode};
 
 pub(super) use self::{
     connection::Connection,
@@ -33,7 +33,7 @@ use super::{
     Answered, BodyFault, Outgoing, ResponseBody, Switched, Upstream, UpstreamError, framing,
     request_body::{self, GivenUp},
 };
-use crate::tick;
+use crate::{tick, wire::Reply};
 
 /// Why there is no answer.
 enum Failed {
@@ -48,7 +48,7 @@ pub(super) fn send(
     upstream: &Rc<Upstream>,
     request: Outgoing,
     first_byte: Duration,
-) -> impl Future<Output = Result<Response<ResponseBody>, UpstreamError>> {
+) -> impl Future<Output = Result<Reply<ResponseBody>, UpstreamError>> {
     let to_head = request.method == Method::HEAD;
     let progress = request.body.progress();
     let mut upload = Upload::new(request);
@@ -66,8 +66,8 @@ pub(super) fn send(
                 Ok(Err(Failed::Unsent)) if reused => (),
                 Ok(Err(Failed::Unsent)) => return Err(UpstreamError::Closed),
                 Ok(Err(Failed::For(error))) => return Err(error),
-                Ok(Ok(Answer { mut head, keeps })) => {
-                    let content = framing::settle(&mut head, to_head)?;
+                Ok(Ok(Answer { status, version, mut fields, keeps })) => {
+                    let content = framing::settle((version, status), &mut fields, to_head)?;
                     let download = Download::new(connection, content, keeps);
                     let upstream = Rc::clone(upstream);
                     let body = match progress.filter(|_| !upload.is_done()) {
@@ -80,7 +80,7 @@ pub(super) fn send(
                             )
                         }
                     };
-                    return Ok(Response::from_parts(head, body));
+                    return Ok(Reply { status, fields, body });
                 }
             }
         }
@@ -97,20 +97,20 @@ pub(super) async fn switch(
     let mut upload = Upload::new(request);
     let mut awaited = Awaited::new(true);
     let answer = std::future::poll_fn(|cx| poll(&mut connection, &mut upload, &mut awaited, cx));
-    let Answer { mut head, .. } = match tick::timeout(first_byte, answer).await {
+    let Answer { status, version, mut fields, .. } = match tick::timeout(first_byte, answer).await {
         None => return Err(UpstreamError::TimedOut),
         Some(Err(Failed::Unsent)) => return Err(UpstreamError::Closed),
         Some(Err(Failed::For(error))) => return Err(error),
         Some(Ok(answer)) => answer,
     };
-    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+    if status == StatusCode::SWITCHING_PROTOCOLS {
         let (stream, ahead) = connection.into_parts();
         let switched = Switched { stream: Box::new(stream), ahead: ahead.freeze() };
-        return Ok(Answered::Switched(Box::new(head), switched));
+        return Ok(Answered::Switched(fields, switched));
     }
-    let content = framing::settle(&mut head, false)?;
+    let content = framing::settle((version, status), &mut fields, false)?;
     let body = ResponseBody::direct(Download::new(connection, content, false), Rc::clone(upstream));
-    Ok(Answered::Plain(Box::new(Response::from_parts(head, body))))
+    Ok(Answered::Plain(Box::new(Reply { status, fields, body })))
 }
 
 /// Sends what there is to send, and reads the answer's head, which may come before all has been sent.

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Method, Request, Response, Version};
+use http::{Method, Request, Version};
 use tokio::sync::Notify;
 
 pub(super) use self::exchange::Ride;
@@ -26,7 +26,10 @@ use super::{
     BodyFault, OpenGuard, RequestBody, ResponseBody, Upstream, UpstreamError, connect, framing,
     request_body::{self, GivenUp},
 };
-use crate::{tick, wire::Content};
+use crate::{
+    tick,
+    wire::{Content, Reply},
+};
 
 /// How often a request is sent in all while peers say that they did not look at it.
 const TRIES: usize = 3;
@@ -83,7 +86,7 @@ pub(super) async fn send(
     upstream: &Rc<Upstream>,
     request: Request<RequestBody>,
     first_byte: Duration,
-) -> Result<Response<ResponseBody>, UpstreamError> {
+) -> Result<Reply<ResponseBody>, UpstreamError> {
     let permit = permit(upstream).await?;
     let to_head = request.method() == Method::HEAD;
     let (mut head, body) = request.into_parts();
@@ -101,15 +104,16 @@ pub(super) async fn send(
             Err(GivenUp::Client) => return Err(UpstreamError::Body(BodyFault::TooSlow)),
             Ok(Ok((answer, ride))) => {
                 upload.is_taken();
-                let (mut head, body) = answer.into_parts();
-                let content = framing::settle(&mut head, to_head)?;
+                let Reply { status, mut fields, body } = Reply::from(answer);
+                let of = (Version::HTTP_2, status);
+                let content = framing::settle(of, &mut fields, to_head)?;
                 // A length that is not kept later is noticed where frames are read (RFC 9113 8.1.1).
                 if body.is_end_stream() && matches!(content, Content::Length(1..)) {
                     return Err(UpstreamError::BadResponse);
                 }
                 let ride = ride.under(permit);
                 let body = ResponseBody::multiplexed(body, ride, Rc::clone(upstream));
-                return Ok(Response::from_parts(head, body));
+                return Ok(Reply { status, fields, body });
             }
             Ok(Err(failed)) => failed,
         };
