@@ -62,8 +62,7 @@ impl Authority {
         if raw.is_empty() {
             return Err(BadRequest::HostMissing);
         }
-        let read = std::str::from_utf8(raw).ok().and_then(|raw| Self::read(raw, over_tls));
-        read.ok_or_else(|| match raw.contains(&b'@') {
+        Self::read(raw, over_tls).ok_or_else(|| match raw.contains(&b'@') {
             true => BadRequest::HostUserinfo,
             false => BadRequest::HostMalformed,
         })
@@ -81,21 +80,19 @@ impl Authority {
         &self.text
     }
 
-    fn read(raw: &str, over_tls: bool) -> Option<Self> {
+    fn read(raw: &[u8], over_tls: bool) -> Option<Self> {
         let mut text = String::with_capacity(raw.len());
-        let port = match raw.strip_prefix('[') {
+        let port = match raw.strip_prefix(b"[") {
             Some(rest) => {
-                let (address, port) = rest.split_once(']')?;
+                let (address, port) = std::str::from_utf8(rest).ok()?.split_once(']')?;
                 text = format!("[{}]", address.parse::<Ipv6Addr>().ok()?);
                 port
             }
             None => {
-                let colon = raw.bytes().position(|byte| byte == b':');
+                let colon = raw.iter().position(|byte| *byte == b':');
                 let (name, port) = raw.split_at(colon.unwrap_or(raw.len()));
-                let name = name.strip_suffix('.').unwrap_or(name);
-                is_name(name).then(|| text.push_str(name))?;
-                text.make_ascii_lowercase();
-                port
+                push_name(&mut text, name.strip_suffix(b".").unwrap_or(name))?;
+                std::str::from_utf8(port).ok()?
             }
         };
         let host_bytes = text.len();
@@ -114,14 +111,33 @@ impl Authority {
     }
 }
 
-/// Letters, digits, `-` and `_` in labels that are not empty. Covers IPv4 in its dotted form.
-fn is_name(name: &str) -> bool {
+/// The letters of a label, in lower case; 0 for every other byte.
+const LABEL_LETTERS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
+            table[byte as usize] = byte.to_ascii_lowercase();
+        }
+        if byte == u8::MAX {
+            break table;
+        }
+        byte += 1;
+    }
+};
+
+/// Appends a name in lower case: letters, digits, `-` and `_` in labels that are not empty. Covers IPv4 in its
+/// dotted form. `None` where it is none.
+fn push_name(text: &mut String, name: &[u8]) -> Option<()> {
     let mut before = b'.';
-    let well_formed = name.bytes().all(|byte| {
-        let label_goes_on = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        let label_ends = byte == b'.' && before != b'.';
-        before = byte;
-        label_goes_on || label_ends
-    });
-    well_formed && before != b'.' && name.len() <= HOST_BYTES_MAX
+    for byte in name {
+        let letter = match LABEL_LETTERS[usize::from(*byte)] {
+            0 if *byte == b'.' && before != b'.' => b'.',
+            0 => return None,
+            letter => letter,
+        };
+        text.push(char::from(letter));
+        before = letter;
+    }
+    (before != b'.' && name.len() <= HOST_BYTES_MAX).then_some(())
 }

@@ -25,7 +25,8 @@ impl Sources {
             let name = name.as_str().as_bytes();
             self.fields.iter().any(|folded| folds_to(name, folded))
         };
-        fields.retain(|name| *name != AUTHORIZATION && !is_shaped(name));
+        fields.remove(&AUTHORIZATION);
+        fields.retain(|name| !is_shaped(name));
         if !self.cookies.is_empty() {
             self.strip_cookies(fields);
         }
