@@ -8,9 +8,9 @@ pub(crate) fn fold(name: &str) -> String {
     name.bytes().filter_map(letter).map(char::from).collect()
 }
 
-/// Whether `name` folds to `folded`. Copies nothing and stops at the first difference.
+/// Whether `name` folds to `folded`. Copies nothing and stops at the first difference; most names are too short.
 pub(crate) fn folds_to(name: &[u8], folded: &str) -> bool {
-    name.iter().copied().filter_map(letter).eq(folded.bytes())
+    name.len() >= folded.len() && name.iter().copied().filter_map(letter).eq(folded.bytes())
 }
 
 /// Folds `name` into `buffer`, as far as it fits.

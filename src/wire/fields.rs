@@ -83,12 +83,12 @@ impl Fields {
 
     /// Removes all lines of this name.
     pub fn remove(&mut self, name: &HeaderName) {
-        let mut places = (0..self.0.len()).filter(|place| self.0[*place].0 == *name);
-        match (places.next(), places.next()) {
-            (None, _) => (),
-            // One move of all that follows, where there is one line, as nearly ever.
-            (Some(only), None) => drop(self.0.remove(only)),
-            (Some(_), Some(_)) => self.retain(|known| known != name),
+        let is_it = |(known, _): &(HeaderName, HeaderValue)| known == name;
+        let Some(first) = self.0.iter().position(is_it) else { return };
+        if self.0[first + 1..].iter().any(is_it) {
+            self.retain(|known| known != name);
+        } else {
+            self.0.remove(first); // one move of all that follows
         }
     }
 
