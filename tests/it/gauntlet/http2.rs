@@ -36,6 +36,19 @@ pub(crate) struct Exchange {
     pub(crate) end: End,
 }
 
+/// The frames of a head.
+fn head(stream: u32, fields: &[Pair], flags: u8) -> Vec<u8> {
+    let block = encode(fields);
+    let mut pieces = block.chunks(FRAME_MAX).peekable();
+    let (mut kind, mut flags, mut all) = (HEADERS, flags, Vec::new());
+    while let Some(piece) = pieces.next() {
+        let end = if pieces.peek().is_none() { END_HEADERS } else { 0 };
+        all.extend(frame(kind, flags | end, stream, piece));
+        (kind, flags) = (CONTINUATION, 0);
+    }
+    all
+}
+
 /// A connection.
 pub(crate) struct Raw {
     client: Client,
@@ -62,7 +75,7 @@ impl Raw {
         self.client.send(frame(kind, flags, stream, payload));
     }
 
-    /// A whole request.
+    /// A whole request, at once: whether its fault is in the head or behind it, it is there when the head is read.
     pub(crate) fn request(
         &mut self,
         stream: u32,
@@ -71,30 +84,19 @@ impl Raw {
         trailers: Option<&[Pair]>,
     ) {
         let ends = |ends: bool| if ends { END_STREAM } else { 0 };
-        self.head(stream, fields, ends(body.is_none() && trailers.is_none()));
+        let mut all = head(stream, fields, ends(body.is_none() && trailers.is_none()));
         if let Some(body) = body {
             let last = body.len().saturating_sub(1) / FRAME_MAX;
             for index in 0..=last {
                 let piece = &body[index * FRAME_MAX..body.len().min((index + 1) * FRAME_MAX)];
                 let flags = ends(index == last && trailers.is_none());
-                self.send(DATA, flags, stream, piece);
+                all.extend(frame(DATA, flags, stream, piece));
             }
         }
         if let Some(trailers) = trailers {
-            self.head(stream, trailers, END_STREAM);
+            all.extend(head(stream, trailers, END_STREAM));
         }
-    }
-
-    fn head(&mut self, stream: u32, fields: &[Pair], flags: u8) {
-        let block = encode(fields);
-        let mut pieces = block.chunks(FRAME_MAX).peekable();
-        let mut kind = HEADERS;
-        let mut flags = flags;
-        while let Some(piece) = pieces.next() {
-            let end = if pieces.peek().is_none() { END_HEADERS } else { 0 };
-            self.send(kind, flags | end, stream, piece);
-            (kind, flags) = (CONTINUATION, 0);
-        }
+        self.bytes(&all);
     }
 
     /// Reads until nothing more can come on this stream.
