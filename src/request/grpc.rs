@@ -19,7 +19,12 @@ pub struct Call {
 /// Whether a request is a call: whoever sends it expects `grpc-status` whatever happens.
 #[must_use]
 pub fn is_call(method: &Method, version: Version, fields: &Fields) -> bool {
-    if version != Version::HTTP_2 || method != Method::POST {
+    version == Version::HTTP_2 && is_like_call(method, fields)
+}
+
+/// Whether a backend of HTTP/2 takes it for a call, by whatever version it came here.
+fn is_like_call(method: &Method, fields: &Fields) -> bool {
+    if method != Method::POST {
         return false;
     }
     let kind = fields.get(&CONTENT_TYPE).map(|kind| kind.as_bytes()).unwrap_or_default();
@@ -29,7 +34,7 @@ pub fn is_call(method: &Method, version: Version, fields: &Fields) -> bool {
         && matches!(kind.1.first(), None | Some(b'+' | b';' | b' '))
 }
 
-/// Reads a call, if it is one.
+/// Reads a call, if it is one, and the timeout of whatever a backend may take for one.
 ///
 /// # Errors
 /// [`BadRequest::GrpcTimeout`] for a timeout that is not exactly one of 1 to 8 digits and a unit.
@@ -41,7 +46,7 @@ pub(super) fn read(
     version: Version,
     fields: &Fields,
 ) -> Result<Option<Call>, BadRequest> {
-    if !is_call(method, version, fields) {
+    if !is_like_call(method, fields) {
         return Ok(None);
     }
     let mut lines = fields.all(&GRPC_TIMEOUT);
@@ -50,7 +55,8 @@ pub(super) fn read(
         (Some(line), None) => Some(timeout(line.as_bytes()).ok_or(BadRequest::GrpcTimeout)?),
         (Some(_), Some(_)) => return Err(BadRequest::GrpcTimeout),
     };
-    Ok(Some(Call { timeout }))
+    // By HTTP/1.1 nobody waits for `grpc-status`; and what is sent has one reading all the same.
+    Ok((version == Version::HTTP_2).then_some(Call { timeout }))
 }
 
 fn timeout(text: &[u8]) -> Option<Duration> {
