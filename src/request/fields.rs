@@ -5,6 +5,8 @@
 //! field speaks to this connection (`Connection`, `TE`, `Expect`), and over HTTP/2 at its first and last
 //! byte.
 
+use std::collections::HashSet;
+
 use http::{
     HeaderName, HeaderValue, Version,
     header::{
@@ -211,8 +213,9 @@ fn is_forwarding_folded(folded: &[u8]) -> bool {
 /// # Errors
 /// [`BadRequest::ConnectionNamesField`] for a field that is end-to-end, owned, or set by us: taken at
 /// its word, a proxy removes what it has just set.
-fn named_by_connection(fields: &Fields, fence: &Fence) -> Result<Vec<HeaderName>, BadRequest> {
-    let mut named = Vec::new();
+fn named_by_connection(fields: &Fields, fence: &Fence) -> Result<HashSet<HeaderName>, BadRequest> {
+    // A set: a head has room for ten thousand names here, beside a hundred fields.
+    let mut named = HashSet::new();
     for option in fields.all(&CONNECTION).flat_map(options) {
         if is(option, b"keep-alive") || is(option, b"close") {
             continue;
@@ -228,7 +231,7 @@ fn named_by_connection(fields: &Fields, fence: &Fence) -> Result<Vec<HeaderName>
         if ours || is_end_to_end(folded) {
             return Err(BadRequest::ConnectionNamesField);
         }
-        named.push(name);
+        named.insert(name);
     }
     Ok(named)
 }
