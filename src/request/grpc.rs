@@ -147,4 +147,16 @@ mod tests {
         assert_eq!(read(Some("1S")), Ok(Some(Call { timeout: Some(Duration::from_secs(1)) })));
         assert_eq!(read(Some("1S")), Err(BadRequest::GrpcTimeout));
     }
+
+    #[test]
+    fn by_http_1_it_is_no_call_and_its_timeout_has_one_reading_all_the_same() {
+        let mut fields = Fields::default();
+        fields.set(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        fields.set(GRPC_TIMEOUT.clone(), HeaderValue::from_static("1S"));
+        assert_eq!(read(&Method::POST, Version::HTTP_11, &fields), Ok(None));
+        fields.set(GRPC_TIMEOUT.clone(), HeaderValue::from_static("soon"));
+        let refused = Err(BadRequest::GrpcTimeout);
+        assert_eq!(read(&Method::POST, Version::HTTP_11, &fields), refused);
+        assert_eq!(read(&Method::GET, Version::HTTP_11, &fields), Ok(None));
+    }
 }

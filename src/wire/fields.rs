@@ -177,3 +177,49 @@ impl fmt::Debug for Fields {
         f.debug_list().entries(self.names()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::header::{ACCEPT, COOKIE, HOST};
+
+    use super::*;
+
+    fn fields(lines: &[(HeaderName, &'static str)]) -> Fields {
+        let line = |(name, value): &(HeaderName, &'static str)| {
+            (name.clone(), HeaderValue::from_static(value))
+        };
+        lines.iter().map(line).collect()
+    }
+
+    #[test]
+    fn one_line_and_several_are_removed_and_the_others_stay_in_their_order() {
+        let came = fields(&[(COOKIE, "a"), (HOST, "h"), (COOKIE, "b"), (ACCEPT, "c")]);
+        let without = |name: &HeaderName| {
+            let mut left = came.clone();
+            left.remove(name);
+            left
+        };
+        assert_eq!(without(&HOST), fields(&[(COOKIE, "a"), (COOKIE, "b"), (ACCEPT, "c")]));
+        assert_eq!(without(&COOKIE), fields(&[(HOST, "h"), (ACCEPT, "c")]));
+        assert_eq!(without(&http::header::TE), came);
+        let mut set = came.clone();
+        set.set(COOKIE, HeaderValue::from_static("d"));
+        assert_eq!(set, fields(&[(HOST, "h"), (ACCEPT, "c"), (COOKIE, "d")]));
+        assert_eq!(came.only(&HOST).unwrap(), "h");
+        assert_eq!((came.only(&COOKIE), came.get(&COOKIE).unwrap().as_bytes()), (None, &b"a"[..]));
+    }
+
+    #[test]
+    fn a_map_and_back_loses_no_line() {
+        let came =
+            fields(&[(COOKIE, "a"), (COOKIE, "b"), (HOST, "h"), (ACCEPT, "c"), (ACCEPT, "d")]);
+        assert_eq!(Fields::from(HeaderMap::from(came.clone())), came);
+    }
+
+    #[test]
+    fn what_is_ready_reads_as_its_lines_and_prints_no_value() {
+        let ready = Ready::new(fields(&[(HOST, "h"), (COOKIE, "secret")]));
+        assert_eq!(ready.text(), b"host: h\r\ncookie: secret\r\n");
+        assert_eq!(format!("{ready:?}"), r#"["host", "cookie"]"#);
+    }
+}
