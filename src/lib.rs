@@ -8,7 +8,7 @@
 //! | # | step       | where                                   | in → out                                   |
 //! |---|------------|-----------------------------------------|--------------------------------------------|
 //! | 1 | accept     | `server::accept`, [`server`]            | socket → the worker with the fewest        |
-//! | 2 | connection | `server::connection`                    | TLS, HTTP/1.1 or HTTP/2 framing, limits    |
+//! | 2 | connection | `server::{connection, http1, http2}`    | TLS, HTTP/1.1 or HTTP/2 framing, limits    |
 //! | 3 | canonical  | [`request`]                             | head → [`request::Canonical`], or 400      |
 //! | 3a | tenant    | `gateway::tenancy`, [`usergrid`]        | with `[usergrid]`: path → the tenant's one form, or an answer of ours |
 //! | 4 | rule       | [`policy::RuleSet::find`]               | method, host, path → the most specific rule |
@@ -16,7 +16,7 @@
 //! | 6 | principal  | [`auth::resolve`], [`store`]            | token → identity, or 401/503               |
 //! | 7 | decision   | [`policy::decide()`]                    | rule, identity, now, tenant → [`policy::Permit`], or 401/403 |
 //! | 8 | outbound   | `gateway::outbound`                     | permit + canonical request → upstream head |
-//! | 9 | upstream   | [`upstream`]                            | head, streamed body → answer, or 502/503/504 |
+//! | 9 | upstream   | `gateway::forward`, [`upstream`]        | head, streamed body → answer, or 502/503/504 |
 //! | 10 | response  | `gateway::answer`, `gateway::reject`    | answer or refusal → client                 |
 //! | 10a | what lasts | `gateway::tunnel`, `gateway::lasting` | a switch of protocols → bytes both ways; judged again while it lasts |
 //! | 11 | record    | `gateway::access`, [`telemetry`]        | one line, one count                        |

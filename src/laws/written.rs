@@ -12,8 +12,8 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, Version, request::Part
 
 use crate::principal::{Principal, PrincipalKind};
 
-/// The head that hyper would hand over, and who asks: nobody, unless a line follows the empty one. `None`
-/// for what hyper would not hand over.
+/// The head that the server would hand over, and who asks: nobody, unless a line follows the empty one. `None`
+/// for what it would not hand over.
 pub(super) fn read(data: &[u8]) -> Option<(Parts, Option<Principal>)> {
     let mut lines = data.split(|byte| *byte == b'\n');
     let first = std::str::from_utf8(lines.next()?).ok()?;
