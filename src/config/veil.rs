@@ -87,8 +87,9 @@ fn names_a_secret(line: &str) -> bool {
             let before = line[..at].trim_end().trim_end_matches(['"', '\'']);
             let name = before.rsplit(|c| !is_bare(c) && c != '\\').next().unwrap_or_default();
             // The last segment of a rule's path is no key.
-            !before[..before.len() - name.len()].ends_with('/') && is_secret_name(name)
-                || is_torn_name(before)
+            let is_path =
+                line.starts_with('"') && before[..before.len() - name.len()].ends_with('/');
+            !is_path && is_secret_name(name) || is_torn_name(before)
         })
 }
 
@@ -212,6 +213,7 @@ mod tests {
         check("# secret = \"hunter2\"",                                 &[true]);
         check("pas\"sword = \"hunter2\"",                              &[true]);
         check("pas sword = \"hunter2\"",                               &[true]);
+        check("organization = \"acme\"/password = \"hunter2\"",    &[true]);
         check("x = { a = 'b', pas=sword = 'hunter2' }",                 &[true]);
         check("secret = \"ab\ncd==\"\nhealth = \"off\"",                &[true, true, false]);
         check("secret = \"\"\"\na = b\n\"\"\"\nhealth = \"off\"",       &[false, true, true, false]);
