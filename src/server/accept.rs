@@ -3,11 +3,12 @@
 
 use std::{io, net::SocketAddr, rc::Rc, time::Duration};
 
-use tokio::net::{TcpListener, UnixListener};
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::{
     bind::Listener,
-    worker::{Accepted, Door, Incomer, Worker},
+    worker::{Door, Worker},
 };
 use crate::{
     telemetry::log::{Level, event},
@@ -31,7 +32,7 @@ pub(super) async fn run(worker: Rc<Worker>, listener: Listener, door: Rc<Door>) 
             return;
         }
     };
-    let place = |stream| worker.place(Incomer { stream, manner: door.manner.get() });
+    let place = |stream| worker.place(stream, door.manner.get());
     loop {
         let stream = tokio::select! {
             biased;
@@ -91,7 +92,11 @@ impl TryFrom<Listener> for Acceptor {
 
     fn try_from(listener: Listener) -> io::Result<Self> {
         Ok(match listener {
-            Listener::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener)?),
+            Listener::Tcp(listener) => {
+                // Whoever is accepted on it inherits that.
+                SockRef::from(&listener).set_tcp_nodelay(true)?;
+                Self::Tcp(TcpListener::from_std(listener)?)
+            }
             Listener::Unix(listener) => Self::Unix(UnixListener::from_std(listener)?),
         })
     }
@@ -99,14 +104,13 @@ impl TryFrom<Listener> for Acceptor {
 
 impl Acceptor {
     async fn accept(&self) -> io::Result<Accepted> {
-        match self {
-            Self::Tcp(listener) => listener.accept().await.and_then(tcp),
-            Self::Unix(listener) => listener
-                .accept()
-                .await
-                .and_then(|(stream, _)| stream.into_std())
-                .map(Accepted::Unix),
-        }
+        Ok(match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Accepted::Tcp(stream, peer)
+            }
+            Self::Unix(listener) => Accepted::Unix(listener.accept().await?.0),
+        })
     }
 
     /// Lets no new handshake begin; those under way complete. Whoever knocks meanwhile hears nothing,
@@ -114,7 +118,7 @@ impl Acceptor {
     fn shut_the_door(&self) {
         #[cfg(target_os = "linux")]
         if let Self::Tcp(listener) = self {
-            use socket2::{SockFilter, SockRef};
+            use socket2::SockFilter;
             // Classic BPF over the TCP header: drop segments with SYN and without ACK.
             let no_new = [
                 SockFilter::new(0x30, 0, 0, 13),   // load the byte of flags
@@ -134,30 +138,84 @@ impl Acceptor {
                 let Ok(listener) = listener.into_std() else { return Vec::new() };
                 let accepted = std::iter::from_fn(|| listener.accept().ok());
                 accepted
-                    .map(|(stream, peer)| Accepted::Tcp(stream, peer))
-                    .filter(prepared)
+                    .filter_map(|(stream, peer)| Loose::Tcp(stream, peer).try_into().ok())
                     .collect()
             }
             Self::Unix(listener) => {
                 let Ok(listener) = listener.into_std() else { return Vec::new() };
                 let accepted = std::iter::from_fn(|| listener.accept().ok());
-                accepted.map(|(stream, _)| Accepted::Unix(stream)).filter(prepared).collect()
+                accepted.filter_map(|(stream, _)| Loose::Unix(stream).try_into().ok()).collect()
             }
         }
     }
 }
 
-/// A socket from the standard library blocks, and waits with small writes, unless told otherwise.
-fn prepared(accepted: &Accepted) -> bool {
-    match accepted {
-        Accepted::Tcp(stream, _) => {
-            stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).is_ok()
-        }
-        Accepted::Unix(stream) => stream.set_nonblocking(true).is_ok(),
+/// What the kernel gave us, watched by the runtime of this thread.
+#[derive(Debug)]
+pub(super) enum Accepted {
+    /// Over TCP, from there.
+    Tcp(TcpStream, SocketAddr),
+    /// Over a unix socket.
+    Unix(UnixStream),
+}
+
+/// The same on its way to another thread.
+#[derive(Debug)]
+pub(super) enum Loose {
+    Tcp(std::net::TcpStream, SocketAddr),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl TryFrom<Accepted> for Loose {
+    type Error = io::Error;
+
+    fn try_from(accepted: Accepted) -> io::Result<Self> {
+        Ok(match accepted {
+            Accepted::Tcp(stream, peer) => Self::Tcp(stream.into_std()?, peer),
+            Accepted::Unix(stream) => Self::Unix(stream.into_std()?),
+        })
     }
 }
 
-fn tcp((stream, peer): (tokio::net::TcpStream, SocketAddr)) -> io::Result<Accepted> {
-    stream.set_nodelay(true)?;
-    Ok(Accepted::Tcp(stream.into_std()?, peer))
+impl TryFrom<Loose> for Accepted {
+    type Error = io::Error;
+
+    fn try_from(loose: Loose) -> io::Result<Self> {
+        Ok(match loose {
+            Loose::Tcp(stream, peer) => {
+                stream.set_nonblocking(true)?;
+                Self::Tcp(TcpStream::from_std(stream)?, peer)
+            }
+            Loose::Unix(stream) => {
+                stream.set_nonblocking(true)?;
+                Self::Unix(UnixStream::from_std(stream)?)
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_accepted_blocks_nobody_and_sends_at_once() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let acceptor = Acceptor::try_from(Listener::Tcp(listener)).unwrap();
+        let connect = || std::net::TcpStream::connect(address).unwrap();
+        let clients = [connect(), connect(), connect()];
+        let handed = Loose::try_from(acceptor.accept().await.unwrap()).unwrap();
+        let accepted = [acceptor.accept().await.unwrap(), handed.try_into().unwrap()];
+        let waiting = acceptor.waiting();
+        assert_eq!(waiting.len(), 1);
+        for accepted in waiting.into_iter().chain(accepted) {
+            let Accepted::Tcp(stream, peer) = accepted else { panic!("{accepted:?}") };
+            assert!(clients.iter().any(|client| client.local_addr().unwrap() == peer));
+            assert!(stream.nodelay().unwrap());
+            let nothing = stream.try_read(&mut [0]).unwrap_err();
+            assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        }
+    }
 }

@@ -5,7 +5,6 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     io,
-    net::SocketAddr,
     rc::Rc,
     sync::{
         Arc,
@@ -21,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    accept,
+    accept::{self, Accepted, Loose},
     addresses::{Addresses, Share},
     bind::{Bound, Keeper, Listener},
     connection,
@@ -98,11 +97,13 @@ impl Crew {
         }
     }
 
-    /// The worker with the fewest connections, if it has fewer than `own`.
+    /// The worker with the fewest connections, if it has clearly fewer than `own`: of a handful any
+    /// difference counts, of many an eighth, for handing over wakes another thread.
     fn less_loaded(&self, own: usize) -> Option<usize> {
         let mine = self.live[own].load(Relaxed);
         let loads = self.live.iter().map(|live| live.load(Relaxed)).enumerate();
-        loads.min_by_key(|(_, live)| *live).filter(|(_, live)| *live < mine).map(|(index, _)| index)
+        let (fewest, live) = loads.min_by_key(|(_, live)| *live)?;
+        (live + live / 8 < mine).then_some(fewest)
     }
 }
 
@@ -123,20 +124,11 @@ pub enum Command {
     Finish,
 }
 
-/// An accepted connection that may still change its worker, and how its client speaks.
+/// A connection that changes its worker, and how its client speaks.
 #[derive(Debug)]
 pub struct Incomer {
-    pub(super) stream: Accepted,
-    pub(super) manner: Manner,
-}
-
-/// What the kernel gave us.
-#[derive(Debug)]
-pub(super) enum Accepted {
-    /// Over TCP, from there.
-    Tcp(std::net::TcpStream, SocketAddr),
-    /// Over a unix socket.
-    Unix(std::os::unix::net::UnixStream),
+    stream: Loose,
+    manner: Manner,
 }
 
 /// A running worker.
@@ -231,7 +223,7 @@ async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
             Command::Speak(address, manner) => worker.speak(&address, manner),
             Command::Close(address) => worker.close(&address),
             Command::HandOver => worker.hand_over(),
-            Command::Serve(incomer) => worker.serve(incomer),
+            Command::Serve(incomer) => worker.take(incomer),
             Command::Finish => break,
         }
     }
@@ -240,7 +232,7 @@ async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
     tick::sleep(accept::LAST_CALL + 2 * tick::PERIOD).await;
     while let Ok(command) = inbox.try_recv() {
         if let Command::Serve(incomer) = command {
-            worker.serve(incomer);
+            worker.take(incomer);
         }
     }
     worker.gate.lasting.leave();
@@ -256,7 +248,7 @@ async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
         tokio::select! {
             () = worker.idle.notified() => (),
             // A slower worker may only now hand over whom it has accepted.
-            Some(Command::Serve(incomer)) = inbox.recv() => worker.serve(incomer),
+            Some(Command::Serve(incomer)) = inbox.recv() => worker.take(incomer),
         }
     }
     clock.abort();
@@ -340,19 +332,35 @@ impl Worker {
         }
     }
 
-    /// Serves `incomer` here, or hands it to the worker with the fewest connections. It is counted for
-    /// its worker at once, so that a burst is spread too.
-    pub(super) fn place(self: &Rc<Self>, incomer: Incomer) {
+    /// Serves a connection here, or hands it to the worker with the fewest. It is counted for its worker
+    /// at once, so that a burst is spread too.
+    pub(super) fn place(self: &Rc<Self>, stream: Accepted, manner: Manner) {
         let Some(other) = self.crew.less_loaded(self.index) else {
             self.live().fetch_add(1, Relaxed);
-            return self.serve(incomer);
+            return self.serve(stream, manner);
+        };
+        let stream = match Loose::try_from(stream) {
+            Ok(stream) => stream,
+            Err(error) => return lost(&error),
         };
         self.crew.live[other].fetch_add(1, Relaxed);
-        if let Err(refused) = self.crew.inboxes[other].send(Command::Serve(incomer)) {
+        let handed = self.crew.inboxes[other].send(Command::Serve(Incomer { stream, manner }));
+        if let Err(refused) = handed {
             self.crew.live[other].fetch_sub(1, Relaxed);
             self.live().fetch_add(1, Relaxed);
             if let Command::Serve(incomer) = refused.0 {
-                self.serve(incomer);
+                self.take(incomer);
+            }
+        }
+    }
+
+    /// Serves a connection of another worker's socket, which that one has counted.
+    fn take(self: &Rc<Self>, Incomer { stream, manner }: Incomer) {
+        match Accepted::try_from(stream) {
+            Ok(stream) => self.serve(stream, manner),
+            Err(error) => {
+                drop(Open { worker: Rc::clone(self), _share: None });
+                lost(&error);
             }
         }
     }
@@ -372,36 +380,33 @@ impl Worker {
         }
     }
 
-    /// Serves a connection that `place` has counted.
-    fn serve(self: &Rc<Self>, incomer: Incomer) {
+    /// Serves a connection that has been counted.
+    fn serve(self: &Rc<Self>, stream: Accepted, manner: Manner) {
         let mut open = Open { worker: Rc::clone(self), _share: None };
         let (watch, gate) = (self.watches.add(), Rc::clone(&self.gate));
-        let Incomer { stream, manner } = incomer;
         match stream {
-            Accepted::Tcp(stream, address) => match tokio::net::TcpStream::from_std(stream) {
-                Ok(stream) => {
-                    let peer = Peer::tcp(address);
-                    let Ok(share) = self.share(&peer) else { return };
-                    open._share = share;
-                    spawn_local(async move {
-                        connection::serve(stream, manner, peer, gate, watch).await;
-                        drop(open);
-                    });
-                }
-                Err(error) => event(Level::Warn, "a connection was lost", &[("error", &error)]),
-            },
-            Accepted::Unix(stream) => match tokio::net::UnixStream::from_std(stream) {
-                Ok(stream) => {
-                    let peer = Peer::unix();
-                    spawn_local(async move {
-                        connection::serve(stream, manner, peer, gate, watch).await;
-                        drop(open);
-                    });
-                }
-                Err(error) => event(Level::Warn, "a connection was lost", &[("error", &error)]),
-            },
+            Accepted::Tcp(stream, address) => {
+                let peer = Peer::tcp(address);
+                let Ok(share) = self.share(&peer) else { return };
+                open._share = share;
+                spawn_local(async move {
+                    connection::serve(stream, manner, peer, gate, watch).await;
+                    drop(open);
+                });
+            }
+            Accepted::Unix(stream) => {
+                let peer = Peer::unix();
+                spawn_local(async move {
+                    connection::serve(stream, manner, peer, gate, watch).await;
+                    drop(open);
+                });
+            }
         }
     }
+}
+
+fn lost(error: &io::Error) {
+    event(Level::Warn, "a connection was lost", &[("error", error)]);
 }
 
 /// Tells every worker that a client waits for a place, for as long as it does.
