@@ -23,6 +23,7 @@ mod reject;
 pub(crate) mod side_door;
 mod state;
 mod tenancy;
+mod told;
 mod trailers;
 mod tunnel;
 mod unreadable;

@@ -2,29 +2,16 @@
 //!
 //! No `_` arm anywhere: a new reason does not compile until someone has chosen its answer.
 
-use http::{
-    HeaderName, HeaderValue, StatusCode,
-    header::{
-        CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
-        WWW_AUTHENTICATE,
-    },
-};
-use serde::Serialize;
+use http::StatusCode;
 
-use super::{body::Body, manners};
+use super::manners;
 use crate::{
     auth::{credential::CredentialError, resolve::Unresolved},
     policy::Denial,
-    request::{
-        BadRequest,
-        upgrade::{UpgradeError, WEBSOCKET, WEBSOCKET_VERSION},
-    },
+    request::{BadRequest, upgrade::UpgradeError},
     upstream::{BodyFault, UpstreamError},
-    usergrid::{self, Fault},
-    wire::{Fields, Reply},
+    usergrid::Fault,
 };
-
-const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 /// Why a request was not forwarded, or its answer not passed on.
 #[derive(Debug, thiserror::Error)]
@@ -131,7 +118,7 @@ impl Refusal {
     }
 
     /// The `error` of the body and the challenge: RFC 6750 3.1 where it has a word, else ours.
-    fn error(&self) -> &'static str {
+    pub(super) fn error(&self) -> &'static str {
         match self {
             Self::BadRequest(_) | Self::StrippedPath => "invalid_request",
             Self::Misdirected => "misdirected_request",
@@ -168,7 +155,7 @@ impl Refusal {
     }
 
     /// `WWW-Authenticate` (RFC 6750 3): without an error code when nothing was presented.
-    fn challenge(&self) -> Option<String> {
+    pub(super) fn challenge(&self) -> Option<String> {
         let (error, status) = (self.error(), self.status());
         match self {
             Self::Denied(Denial::Unauthenticated) => Some(format!("Bearer realm=\"{REALM}\"")),
@@ -200,7 +187,7 @@ impl Refusal {
     }
 
     /// The error type of `Proxy-Status` (RFC 9209 2.3).
-    fn proxy_error(&self) -> &'static str {
+    pub(super) fn proxy_error(&self) -> &'static str {
         match self {
             Self::BadRequest(_) | Self::Misdirected | Self::StrippedPath | Self::BodyTooLarge => {
                 "http_request_error"
@@ -223,84 +210,14 @@ impl Refusal {
     }
 
     /// Seconds after which trying again makes sense.
-    fn retry_after(&self) -> Option<u32> {
+    pub(super) fn retry_after(&self) -> Option<u32> {
         match self.status() {
             StatusCode::SERVICE_UNAVAILABLE => Some(1),
             StatusCode::TOO_MANY_REQUESTS => Some(60),
             _ => None,
         }
     }
-
-    /// The answer. Quotes neither the credential, nor an internal address, nor the rule.
-    #[must_use]
-    pub fn response(&self, request_id: &HeaderValue) -> Reply<Body> {
-        let (status, reason) = (self.status(), self.reason());
-        let told = Told {
-            error: self.error(),
-            error_description: &self.to_string(),
-            reason,
-            request_id: request_id.to_str().unwrap_or_default(),
-        };
-        let mut text = Vec::with_capacity(USUAL_BYTES);
-        // It fails only where its writer does, and a vector never does.
-        let _ = serde_json::to_writer(&mut text, &told);
-        text.push(b'\n');
-        let mut head = Fields::with_capacity(USUAL_FIELDS);
-        head.set(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        head.set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(challenge) = self.challenge()
-            && let Ok(challenge) = HeaderValue::try_from(challenge)
-        {
-            head.set(WWW_AUTHENTICATE, challenge);
-        }
-        if let Some(seconds) = self.retry_after() {
-            head.set(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        self.tell_proxy_status(&mut head);
-        Reply { status, fields: head, body: Body::full(text) }
-    }
-
-    /// The answer as clients of Usergrid read it.
-    #[must_use]
-    pub fn envelope(&self, callback: Option<&str>) -> Reply<Body> {
-        let fault = manners::fault(self);
-        let retry_after = fault.retry_after;
-        let mut reply = Reply::from(usergrid::response(&Err(fault), callback)).map(Body::full);
-        let head = &mut reply.fields;
-        if let Some(seconds) = self.retry_after().filter(|_| retry_after.is_none()) {
-            head.set(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        self.tell_proxy_status(head);
-        reply
-    }
-
-    fn tell_proxy_status(&self, head: &mut Fields) {
-        let (error, reason) = (self.proxy_error(), self.reason());
-        let proxy_status = format!("tollgate; error={error}; details=\"{reason}\"");
-        if let Ok(proxy_status) = HeaderValue::try_from(proxy_status) {
-            head.set(PROXY_STATUS, proxy_status);
-        }
-        // RFC 9110 15.5.22, RFC 6455 4.2.2: what would be right instead.
-        if let Self::Upgrade(UpgradeError::Version) = self {
-            head.set(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(WEBSOCKET_VERSION));
-            head.set(UPGRADE, HeaderValue::from_static(WEBSOCKET));
-            head.set(CONNECTION, HeaderValue::from_static("upgrade"));
-        }
-    }
 }
-
-/// What a refused client reads. Written as it is: whoever asks with garbage may ask often.
-#[derive(Serialize)]
-struct Told<'a> {
-    error: &'a str,
-    error_description: &'a str,
-    reason: &'a str,
-    request_id: &'a str,
-}
-
-/// Room for what a refusal says, bytes, and for its fields.
-const USUAL_BYTES: usize = 256;
-const USUAL_FIELDS: usize = 8;
 
 /// Status, reason, error and `Proxy-Status` error type of a backend failure.
 fn upstream_row(error: &UpstreamError) -> (StatusCode, &'static str, &'static str, &'static str) {
@@ -371,50 +288,5 @@ mod tests {
         explained.sort_unstable();
         words.sort_unstable();
         assert_eq!(explained, words);
-    }
-
-    #[test]
-    fn a_refusal_says_who_refused_and_why_in_one_word() {
-        let refused = Refusal::Unresolved(Unresolved::Expired);
-        let response = http::Response::from(refused.response(&HeaderValue::from_static("01jd")));
-        let field = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
-        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
-        assert_eq!(
-            field("www-authenticate"),
-            "Bearer realm=\"tollgate\", error=\"invalid_token\", \
-             error_description=\"the token has expired\""
-        );
-        assert_eq!(
-            field("proxy-status"),
-            "tollgate; error=http_request_denied; details=\"token_expired\""
-        );
-        assert_eq!(field("cache-control"), "no-store");
-    }
-
-    #[test]
-    #[rustfmt::skip] // a table is read by column
-    fn only_a_checked_credential_is_401_and_only_client_errors_are_challenged() {
-        use Denial::{NoRule, RoleMissing, Unauthenticated};
-        let store = || std::sync::Arc::new(crate::store::StoreError::BadRecord { field: "x".into() });
-        let rows = [
-            (Refusal::Denied(Unauthenticated),                       401, Some("Bearer realm=\"tollgate\"")),
-            (Refusal::Denied(RoleMissing),                           403, Some("insufficient_scope")),
-            (Refusal::Denied(NoRule),                                403, None),
-            (Refusal::BadRequest(BadRequest::PathDotSegment),        400, None),
-            (Refusal::Credential(CredentialError::Conflict),         400, Some("invalid_request")),
-            (Refusal::Unresolved(Unresolved::Forged),                401, Some("invalid_token")),
-            (Refusal::Unresolved(Unresolved::StoreUnavailable(store())), 503, None),
-            (Refusal::Upstream(UpstreamError::TimedOut),             504, None),
-        ];
-        for (refusal, status, challenge) in rows {
-            let response = refusal.response(&HeaderValue::from_static("id"));
-            let response = http::Response::from(response);
-            assert_eq!(response.status().as_u16(), status, "{refusal:?}");
-            let found = response.headers().get("www-authenticate").map(|v| v.to_str().unwrap());
-            match challenge {
-                None => assert_eq!(found, None, "{refusal:?}"),
-                Some(part) => assert!(found.unwrap().contains(part), "{refusal:?}: {found:?}"),
-            }
-        }
     }
 }

@@ -14,6 +14,7 @@ use std::{
 };
 
 use super::instant::unix_ms;
+use foldhash::fast::RandomState;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, text},
@@ -80,7 +81,7 @@ impl Cell {
 /// One worker's counts.
 #[derive(Debug)]
 pub struct WorkerMetrics {
-    words: HashMap<&'static str, usize>,
+    words: HashMap<&'static str, usize, RandomState>,
     /// By reason, then decision.
     requests: Vec<[Cell; 3]>,
     would_deny: Vec<Cell>,
