@@ -146,13 +146,19 @@ impl Known {
             generation: 0, // the store's business
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(origin.attach(|_| ()).issue(id, record)).expect("a record");
+        runtime
+            .block_on(origin.attach(&std::sync::Arc::default(), |_| ()).issue(id, record))
+            .expect("a record");
         let near = NearCache::new(&config.tokens, Arc::new(Fences::new()));
         Self { runtime, scheme: Scheme::Own(keys), near, origin, text, now_ms }
     }
 
     fn resolver(&self) -> Resolver {
-        Resolver::new(self.scheme.clone(), self.near.clone(), self.origin.attach(|_| ()))
+        Resolver::new(
+            self.scheme.clone(),
+            self.near.clone(),
+            self.origin.attach(&std::sync::Arc::default(), |_| ()),
+        )
     }
 
     fn resolve(&self, resolver: &Resolver, expected: Level) {

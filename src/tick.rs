@@ -77,8 +77,13 @@ pub fn sleep(span: Duration) -> Sleep {
 
 /// Runs `future` for at most `span`; `None` when the time is over first.
 pub async fn timeout<F: Future>(span: Duration, future: F) -> Option<F::Output> {
+    timeout_at(now() + span, future).await
+}
+
+/// Runs `future` until `due` at most; `None` when that comes first.
+pub async fn timeout_at<F: Future>(due: Instant, future: F) -> Option<F::Output> {
     let mut future = std::pin::pin!(future);
-    let mut sleep = sleep(span);
+    let mut sleep = sleep_until(due);
     std::future::poll_fn(|cx| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Some(output));

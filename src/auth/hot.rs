@@ -1,21 +1,21 @@
-//! A worker's own first level: an array in which each token has exactly one place. Nothing is
-//! locked, nothing is allocated on a hit, and no counter is shared with another worker.
+//! A worker's own first level. Nothing is locked, nothing is allocated on a hit, and no counter is shared
+//! with another worker.
 //!
 //! Invariant: it shortens the way to an answer of the near cache and never lengthens that answer's
 //! life. What is here counts under the same marks and until the same instant.
 
-use std::{cell::OnceCell, hash::BuildHasher as _, ops::Deref, rc::Rc, time::Instant};
+use std::{cell::OnceCell, ops::Deref, rc::Rc, time::Instant};
 
 use foldhash::fast::RandomState;
 
 use super::{
     credential::Credential,
-    near::{Confirmed, Identity},
+    near::{Confirmed, Identity, NearCache},
 };
-use crate::{fences::Fences, secret::Secret, wire::Ready};
+use crate::{cache::Table, secret::Secret, wire::Ready};
 
-/// Places, of a pointer each: 128 KiB a worker.
-const PLACES: usize = 16_384;
+/// Most callers that one worker remembers: some 15 MB.
+const MOST: usize = 16_384;
 
 /// A caller as one worker knows it under one configuration, and what was made of it there. A copy of
 /// this worker's own: a count that all workers share would travel between their cores with every
@@ -54,66 +54,52 @@ impl Deref for Caller {
     }
 }
 
-/// The array.
+/// What a worker remembers, by the text of the token.
 pub(super) struct HotLevel {
-    places: Box<[Option<Box<Entry>>]>,
-    /// Random, so that nobody can choose tokens that push each other out.
-    hasher: RandomState,
+    /// The hash is keyed, so that nobody can choose tokens that meet.
+    entries: Table<Box<str>, Entry, RandomState>,
 }
 
 /// One remembered token.
 struct Entry {
-    text: Box<str>,
     caller: Rc<Caller>,
     /// Until when, and under which marks.
     confirmed: Confirmed,
-    epoch: u64,
 }
 
 impl HotLevel {
     pub(super) fn new() -> Self {
-        Self { places: (0..PLACES).map(|_| None).collect(), hasher: RandomState::default() }
-    }
-
-    fn place(&self, text: &str) -> usize {
-        #[expect(clippy::cast_possible_truncation, reason = "below 16,384")]
-        let place = (self.hasher.hash_one(text) % PLACES as u64) as usize;
-        place
+        Self { entries: Table::new(MOST, RandomState::default()) }
     }
 
     /// Who `text` proved, if that is remembered and still counts.
-    pub(super) fn get(&self, text: &str, fences: &Fences, now: Instant) -> Option<Rc<Caller>> {
-        let entry = self.places[self.place(text)].as_deref()?;
-        let counts = *entry.text == *text
-            && entry.epoch == fences.epoch()
-            && entry.confirmed.counts(fences, now);
-        counts.then(|| Rc::clone(&entry.caller))
+    pub(super) fn get(&mut self, text: &str, near: &NearCache, now: Instant) -> Option<Rc<Caller>> {
+        let (fences, lifetimes) = (near.fences(), near.lifetimes());
+        let entry =
+            self.entries.get(text, |entry| entry.confirmed.counts(fences, lifetimes, now))?;
+        Some(Rc::clone(&entry.caller))
     }
 
-    /// Remembers an answer of the near cache that was asked for under `epoch`.
-    pub(super) fn put(&mut self, text: &str, confirmed: Confirmed, epoch: u64) -> Rc<Caller> {
-        let place = self.place(text);
-        let caller = || Caller::new(&confirmed.identity, Credential::Token(Secret::new(text)));
-        let known = self.places[place].take().filter(|entry| *entry.text == *text);
-        let (text, caller) = match known {
-            // Nothing has changed since it was last confirmed: what was made of it stays right.
-            Some(entry) if entry.caller.identity == *confirmed.identity => {
-                (entry.text, entry.caller)
-            }
-            Some(entry) => (entry.text, caller()),
-            None => (text.into(), caller()),
+    /// Remembers an answer of the near cache.
+    pub(super) fn put(&mut self, text: &str, confirmed: Confirmed, near: &NearCache) -> Rc<Caller> {
+        let (text, known) = match self.entries.take(text) {
+            Some((text, entry)) => (text, Some(entry.caller)),
+            None => (text.into(), None),
         };
-        let entry = Entry { text, caller: Rc::clone(&caller), confirmed, epoch };
-        self.places[place] = Some(Box::new(entry));
+        // While nothing has changed since it was last confirmed, what was made of it stays right.
+        let same = known.filter(|caller| caller.identity == *confirmed.identity);
+        let caller = same.unwrap_or_else(|| {
+            Caller::new(&confirmed.identity, Credential::Token(Secret::new(&*text)))
+        });
+        let (fences, lifetimes, now) = (near.fences(), near.lifetimes(), Instant::now());
+        let entry = Entry { caller: Rc::clone(&caller), confirmed };
+        self.entries.put(text, entry, |entry| entry.confirmed.counts(fences, lifetimes, now));
         caller
     }
 
     /// Forgets `text`, which turned out to count no more.
     pub(super) fn forget(&mut self, text: &str) {
-        let place = self.place(text);
-        if self.places[place].as_ref().is_some_and(|entry| *entry.text == *text) {
-            self.places[place] = None;
-        }
+        self.entries.take(text);
     }
 }
 
@@ -124,15 +110,16 @@ mod tests {
     use http::{HeaderName, HeaderValue};
 
     use super::*;
-    use crate::{auth::near::Until, fences::Marks, principal::Principal, wire::Fields};
+    use crate::{config, fences::Marks, principal::Principal, store::StoreOrigin, wire::Fields};
 
-    fn confirmed(fences: &Fences, id: &str) -> Confirmed {
+    fn confirmed(near: &NearCache, id: &str) -> Confirmed {
+        let store = StoreOrigin::open(&config::Store::Memory).unwrap();
+        let store = store.attach(&near.shared_fences(), |_| {});
         let principal = Principal { id: id.to_owned(), ..Principal::guest() };
         let identity = Identity { principal, issued_ms: None, expires_ms: i64::MAX };
-        let (asked, mark) = (Instant::now(), fences.mark(fences.of_subject(id)));
-        let fresh = asked + std::time::Duration::from_secs(60);
-        let until = Until { fresh, grace: asked };
-        Confirmed { identity: Arc::new(identity), until, marks: Marks::of(mark) }
+        let (reading, fences) = (near.reading(&store), near.fences());
+        let marks = Marks::of(fences.mark(fences.of_subject(id)));
+        near.confirmed(identity, marks, reading)
     }
 
     const SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
@@ -147,12 +134,22 @@ mod tests {
 
     #[test]
     fn what_was_made_of_a_caller_is_kept_while_the_store_says_the_same_of_it() {
-        let (fences, mut hot) = (Fences::new(), HotLevel::new());
-        let caller = hot.put("token", confirmed(&fences, "ann"), fences.epoch());
+        let minute = std::time::Duration::from_secs(60);
+        let tokens = config::Tokens {
+            from: Vec::new(),
+            near_entries: 1,
+            near_ttl: minute,
+            near_ttl_without_push: minute,
+            grace: minute,
+            ttl: None,
+            foreign: None,
+        };
+        let (near, mut hot) = (NearCache::new(&tokens, Arc::default()), HotLevel::new());
+        let caller = hot.put("token", confirmed(&near, "ann"), &near);
         assert_eq!(said(caller.fields(|| name("ann"))), "ann");
-        let again = hot.put("token", confirmed(&fences, "ann"), fences.epoch());
+        let again = hot.put("token", confirmed(&near, "ann"), &near);
         assert_eq!(said(again.fields(|| panic!("made before"))), "ann");
-        let other = hot.put("token", confirmed(&fences, "eve"), fences.epoch());
+        let other = hot.put("token", confirmed(&near, "eve"), &near);
         assert_eq!(said(other.fields(|| name("eve"))), "eve");
     }
 }

@@ -2,30 +2,35 @@
 //!
 //! Invariants: identities are cached, never decisions. An error is never cached. An entry counts
 //! only while its fences and the epoch are where they were before the store was asked, and only for
-//! the configured time from that moment. Concurrent misses share one question.
+//! the configured time from that moment: the longer one while the connection it was read over tells of
+//! changes and has answered within the last second. Concurrent misses share one question.
 
 use std::{
+    convert::Infallible,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
-use moka::{Expiry, future::Cache};
 use uuid::Uuid;
 
 use super::unresolved::Unresolved;
 use crate::{
+    cache::{self, Cache},
     config::Tokens,
-    fences::{Fence, Fences, Mark, Marks},
+    fences::{Fence, Fences, Lives, Marks, Reading},
     principal::Principal,
     store::{Store, StoreError},
-    token::ttl::unix_ms,
+    token::{keyring::Verified, ttl::unix_ms},
 };
 
 /// How long a token stays unknown: one that is issued a moment after it was tried works soon.
 const UNKNOWN_LIFE: Duration = Duration::from_secs(1);
 
 /// Unknown tokens have a small space of their own, so that asking for many throws nobody out.
-const UNKNOWN_MAX: u64 = 10_000;
+const UNKNOWN_MAX: usize = 10_000;
+
+/// Longer than anything is kept, and short enough for any clock.
+const LONGEST: Duration = Duration::from_secs(400 * 86_400);
 
 /// Questions until an answer is found that no revocation overtook. A bump needs an acknowledged
 /// write, so that three in a row within one token's look-ups mean a storm, not bad luck.
@@ -47,54 +52,80 @@ pub struct Identity {
 pub struct Confirmed {
     /// Who it is.
     pub identity: Arc<Identity>,
-    pub(super) until: Until,
     /// Of the token, of its principal, and of what else was read; the token's alone for a foreign one.
     pub(super) marks: Marks,
+    /// When, and over which connection.
+    pub(super) reading: Reading,
+    /// When the token expires, by a clock that nobody sets.
+    ends: Instant,
 }
 
-/// How long a confirmation counts, by a clock that nobody sets.
+/// How long confirmations count.
 #[derive(Clone, Copy, Debug)]
-pub struct Until {
-    /// Without asking again.
-    pub(super) fresh: Instant,
+pub(super) struct Lifetimes {
+    lives: Lives,
     /// While the store cannot be asked.
-    pub(super) grace: Instant,
+    grace: Duration,
 }
 
 impl Confirmed {
-    /// Whether it is fresh and nothing behind it was revoked here.
-    pub(super) fn counts(&self, fences: &Fences, now: Instant) -> bool {
-        now < self.until.fresh && self.unrevoked(fences)
+    /// Whether it need not be asked for again: it is young enough, no link to the store was lost since,
+    /// and nothing behind it has changed as far as anybody told.
+    pub(super) fn counts(&self, fences: &Fences, lifetimes: Lifetimes, now: Instant) -> bool {
+        now < self.ends
+            && fences.vouch(&self.reading, lifetimes.lives, now)
+            && self.unrevoked(fences)
     }
 
     fn unrevoked(&self, fences: &Fences) -> bool {
         fences.hold(&self.marks)
     }
+
+    /// Whether it stands in for a store that cannot be asked.
+    fn graces(&self, fences: &Fences, lifetimes: Lifetimes, now: Instant) -> bool {
+        now < self.ends && now < self.reading.at + lifetimes.grace && self.unrevoked(fences)
+    }
+
+    /// Whether it may count for anything once more.
+    fn is_of_use(&self, fences: &Fences, lifetimes: Lifetimes, now: Instant) -> bool {
+        let longest = lifetimes.lives.heard.max(lifetimes.grace);
+        now < self.ends && now < self.reading.at + longest && self.unrevoked(fences)
+    }
 }
 
-/// What a token is cached under. No `Debug`: it holds the token.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) enum TokenKey {
-    /// The whole text, whose MAC was checked before.
-    Own(Box<str>),
-    /// The SHA-256 of another service's token.
-    Foreign([u8; 32]),
+/// What a credential is kept under: never its text. No `Debug` all the same: the digest of a weak one
+/// could be searched for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key([u8; 32]);
+
+impl Key {
+    /// A token of ours, whose MAC was checked before: what that vouches for.
+    pub(super) fn of_own(token: Verified) -> Self {
+        let mut key = [0; 32];
+        key[..16].copy_from_slice(token.id.as_bytes());
+        key[16..24].copy_from_slice(&token.expires_ms.to_be_bytes());
+        Self(key)
+    }
+
+    /// Anything else, by its SHA-256.
+    pub(super) fn of_digest(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
 }
 
-/// The fence's value and the epoch are part of the key: an answer that was overtaken is out of
-/// reach, however late it comes in.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct EntryKey {
-    token: TokenKey,
-    mark: Mark,
-    epoch: u64,
-}
-
-/// A refusal by the store's word, and the marks under which it counts.
+/// A refusal by the store's word, and under what it counts.
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
     pub(super) reason: Unresolved,
     pub(super) marks: Marks,
+    pub(super) reading: Reading,
+}
+
+impl Refusal {
+    fn counts(&self, fences: &Fences, now: Instant) -> bool {
+        let is_young = now < self.reading.at + UNKNOWN_LIFE;
+        is_young && fences.is_of_now(&self.reading) && fences.hold(&self.marks)
+    }
 }
 
 /// Why a question gave no identity.
@@ -122,16 +153,12 @@ pub(super) enum Found {
 #[derive(Clone)]
 pub struct NearCache {
     fences: Arc<Fences>,
-    confirmed: Cache<EntryKey, Confirmed>,
-    unknown: Cache<TokenKey, (Refusal, u64)>,
-    /// The last confirmation of each token, for when the store cannot answer. `None`: no grace.
-    last: Option<Cache<TokenKey, Confirmed>>,
-    ttl: Duration,
-    grace: Duration,
+    confirmed: Cache<Key, Confirmed, Failure>,
+    unknown: Cache<Key, Refusal, Infallible>,
+    lifetimes: Lifetimes,
 }
 
 impl std::fmt::Debug for NearCache {
-    /// Without the entries: their keys are tokens.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "NearCache({} entries)", self.entries())
     }
@@ -141,20 +168,12 @@ impl NearCache {
     /// An empty cache as `[tokens]` wants it.
     #[must_use]
     pub fn new(config: &Tokens, fences: Arc<Fences>) -> Self {
-        let last = (!config.grace.is_zero()).then(|| {
-            Cache::builder().max_capacity(config.near_entries).time_to_live(config.grace).build()
-        });
+        let most = usize::try_from(config.near_entries).unwrap_or(usize::MAX);
         Self {
             fences,
-            confirmed: Cache::builder()
-                .max_capacity(config.near_entries)
-                .expire_after(UntilStale)
-                .build(),
-            unknown: Cache::builder().max_capacity(UNKNOWN_MAX).time_to_live(UNKNOWN_LIFE).build(),
-            last,
-            // Nothing tells us yet what changed elsewhere: only the shorter life is true.
-            ttl: config.near_ttl.min(config.near_ttl_without_push),
-            grace: config.grace,
+            confirmed: Cache::new(most),
+            unknown: Cache::new(UNKNOWN_MAX),
+            lifetimes: Lifetimes { lives: config.lives(), grace: config.grace },
         }
     }
 
@@ -170,133 +189,113 @@ impl NearCache {
         &self.fences
     }
 
-    /// Entries now, about: what is on its way in or out may be missing or counted.
+    /// Entries now, those included that count no more and were not swept out yet.
     #[must_use]
-    pub fn entries(&self) -> u64 {
-        self.confirmed.entry_count()
+    pub fn entries(&self) -> usize {
+        self.confirmed.entries()
     }
 
-    /// Does what the cache put off, so that [`entries`](Self::entries) is exact.
-    #[cfg(test)]
-    pub(super) async fn settle(&self) {
-        self.confirmed.run_pending_tasks().await;
+    /// How long confirmations count.
+    pub(super) fn lifetimes(&self) -> Lifetimes {
+        self.lifetimes
     }
 
-    /// How long an answer counts.
+    /// Of what is found here, the store vouched this long ago at most: then it was asked, or had told of
+    /// every change.
     #[must_use]
-    pub fn ttl(&self) -> Duration {
-        self.ttl
+    pub fn vouched_within(&self) -> Duration {
+        self.lifetimes.lives.vouched_within()
     }
 
-    /// How long the answer to a question that was asked at `asked` counts, about a token that expires at
-    /// `expires_ms`. Never longer than the token has left, even if the wall clock, by which expiry is
+    /// `store` is about to be asked. Marks are taken after this.
+    pub(super) fn reading(&self, store: &Store) -> Reading {
+        self.fences.reading(store.ear())
+    }
+
+    /// What the store confirmed. It never outlives the token, even if the wall clock, by which expiry is
     /// judged, is set back meanwhile.
-    pub(super) fn until(&self, asked: Instant, expires_ms: i64) -> Until {
-        let left = expires_ms.saturating_sub(unix_ms(SystemTime::now()));
-        let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
-        Until { fresh: asked + self.ttl.min(left), grace: asked + self.grace.min(left) }
+    pub(super) fn confirmed(
+        &self,
+        identity: Identity,
+        marks: Marks,
+        reading: Reading,
+    ) -> Confirmed {
+        let now_ms = unix_ms(SystemTime::now());
+        let left = u64::try_from(identity.expires_ms.saturating_sub(now_ms)).unwrap_or(0);
+        let left = Duration::from_millis(left).min(LONGEST);
+        Confirmed { identity: Arc::new(identity), marks, reading, ends: reading.at + left }
     }
 
-    /// Finds who `key` proves: near, or by running `ask` with the token's mark. `ask` may run more
-    /// than once, each time after the last has ended.
+    /// Who `key` proves, or why it proves nobody, as far as that is known here.
+    pub(super) fn kept(&self, key: &Key) -> Option<Result<Confirmed, Unresolved>> {
+        let (fences, now) = (&*self.fences, Instant::now());
+        let counts = |confirmed: &Confirmed| confirmed.counts(fences, self.lifetimes, now);
+        if let Some(confirmed) = self.confirmed.get(key, counts) {
+            return Some(Ok(confirmed));
+        }
+        let refused = |refusal: &Refusal| refusal.counts(fences, now);
+        self.unknown.get(key, refused).map(|refusal| Err(refusal.reason))
+    }
+
+    /// Finds who `key` proves by running `ask`, unless somebody else just has. `ask` may run more than
+    /// once, each time after the last has ended.
     pub(super) async fn find<F: Future<Output = Result<Confirmed, Failure>>>(
         &self,
-        key: TokenKey,
-        fence: Fence,
-        ask: impl Fn(Mark) -> F,
+        key: Key,
+        ask: impl Fn() -> F,
     ) -> Result<Found, Failure> {
-        if let Some((refusal, epoch)) = self.unknown.get(&key).await
-            && self.still_refused(&refusal, epoch)
-        {
-            return Err(Failure::Refused(refusal));
-        }
-        let mut entry = self.entry_key(key, fence);
-        if let Some(confirmed) = self.confirmed.get(&entry).await {
-            if confirmed.counts(&self.fences, Instant::now()) {
-                return Ok(Found::Near(confirmed));
-            }
-            self.confirmed.invalidate(&entry).await;
-        }
+        let (fences, lifetimes) = (&*self.fences, self.lifetimes);
+        let counts = |confirmed: &Confirmed| confirmed.counts(fences, lifetimes, Instant::now());
+        let worth = |confirmed: &Confirmed| confirmed.is_of_use(fences, lifetimes, Instant::now());
         for _ in 0..TRIES {
-            match self.shared_question(&entry, &ask).await {
-                Ok(confirmed) if confirmed.unrevoked(&self.fences) => {
+            let question = async {
+                ask().await.map_err(|failure| match failure {
+                    Failure::Refused(refusal) => Failure::Refused(self.remember(&key, refusal)),
+                    Failure::Store(_) => failure,
+                })
+            };
+            match self.confirmed.find(&key, counts, worth, question).await {
+                Ok(cache::Found::Kept(confirmed)) => return Ok(Found::Near(confirmed)),
+                Ok(cache::Found::Asked(confirmed)) if confirmed.unrevoked(&self.fences) => {
                     return Ok(Found::Asked(confirmed));
                 }
-                // Revoked while the store was being asked: ask again, under the marks of now.
-                Ok(_) => {
-                    self.confirmed.invalidate(&entry).await;
-                    entry = self.entry_key(entry.token, fence);
+                Err(Failure::Refused(refusal)) if self.fences.hold(&refusal.marks) => {
+                    return Err(Failure::Refused(refusal));
                 }
-                Err(Failure::Store(error)) => return self.graced(&entry.token, error).await,
-                Err(refused) => return Err(refused),
+                Err(Failure::Store(error)) => return self.graced(&key, error),
+                // Something moved while the store was being asked: ask again, under the marks of now.
+                Ok(cache::Found::Asked(_)) | Err(Failure::Refused(_)) => {}
             }
         }
         // A question of our own is younger than this request, whatever moves meanwhile.
-        ask(self.fences.mark(fence)).await.map(Found::Asked)
+        ask().await.map(Found::Asked)
     }
 
-    fn entry_key(&self, token: TokenKey, fence: Fence) -> EntryKey {
-        EntryKey { token, mark: self.fences.mark(fence), epoch: self.fences.epoch() }
-    }
-
-    fn still_refused(&self, refusal: &Refusal, epoch: u64) -> bool {
-        epoch == self.fences.epoch() && self.fences.hold(&refusal.marks)
-    }
-
-    /// Asks the store, or waits for whoever is asking the same already.
-    async fn shared_question<F: Future<Output = Result<Confirmed, Failure>>>(
-        &self,
-        entry: &EntryKey,
-        ask: &impl Fn(Mark) -> F,
-    ) -> Result<Confirmed, Failure> {
-        let question = async {
-            let answer = ask(entry.mark).await;
-            match &answer {
-                Ok(confirmed) => self.remember(entry, confirmed).await,
-                Err(Failure::Refused(refusal)) => self.remember_refusal(entry, refusal).await,
-                Err(Failure::Store(_)) => {}
-            }
-            answer
-        };
-        self.confirmed
-            .try_get_with_by_ref(entry, question)
-            .await
-            .map_err(|failure| Failure::clone(&failure))
-    }
-
-    async fn remember(&self, entry: &EntryKey, confirmed: &Confirmed) {
-        if let Some(last) = &self.last {
-            last.insert(entry.token.clone(), confirmed.clone()).await;
-        }
-    }
-
-    /// With a grace, a refusal also moves the fences of what it was about: an older confirmation
+    /// Keeps a refusal. With a grace it also moves the fences of what it was about: an older confirmation
     /// must not come back when the store goes away.
-    async fn remember_refusal(&self, entry: &EntryKey, refusal: &Refusal) {
+    fn remember(&self, key: &Key, mut refusal: Refusal) -> Refusal {
         // What one address may not ask now says nothing of what another asks.
         if matches!(refusal.reason, Unresolved::TooManyTries) {
-            return;
+            return refusal;
         }
-        let mut refusal = refusal.clone();
-        if self.last.is_some() {
+        if !self.lifetimes.grace.is_zero() {
             refusal.marks = self.fences.bump_own(refusal.marks);
         }
-        self.unknown.insert(entry.token.clone(), (refusal, entry.epoch)).await;
+        let counts = |refusal: &Refusal| refusal.counts(&self.fences, Instant::now());
+        self.unknown.put(key, refusal.clone(), counts);
+        refusal
     }
 
     /// The store could not answer: what it said of this token less than `grace` ago still counts,
-    /// unless it was revoked here since.
-    async fn graced(&self, key: &TokenKey, error: Arc<StoreError>) -> Result<Found, Failure> {
+    /// unless it was revoked since, as far as anybody told.
+    fn graced(&self, key: &Key, error: Arc<StoreError>) -> Result<Found, Failure> {
         let answered = matches!(*error, StoreError::BadRecord { .. });
-        if let Some(last) = &self.last
-            && !answered
-            && let Some(confirmed) = last.get(key).await
-            && Instant::now() < confirmed.until.grace
-            && confirmed.unrevoked(&self.fences)
-        {
-            return Ok(Found::Grace(confirmed));
+        let graces =
+            |confirmed: &Confirmed| confirmed.graces(&self.fences, self.lifetimes, Instant::now());
+        match self.confirmed.get(key, graces) {
+            Some(confirmed) if !answered => Ok(Found::Grace(confirmed)),
+            Some(_) | None => Err(Failure::Store(error)),
         }
-        Err(Failure::Store(error))
     }
 
     /// Revokes the token `id` in `store`, then makes every cached answer about it worthless, before
@@ -353,34 +352,10 @@ impl Drop for BumpAtEnd<'_> {
     }
 }
 
-/// Drops an entry when it stops counting.
-struct UntilStale;
-
-impl Expiry<EntryKey, Confirmed> for UntilStale {
-    fn expire_after_create(
-        &self,
-        _: &EntryKey,
-        value: &Confirmed,
-        at: Instant,
-    ) -> Option<Duration> {
-        Some(value.until.fresh.saturating_duration_since(at))
-    }
-
-    fn expire_after_update(
-        &self,
-        _: &EntryKey,
-        value: &Confirmed,
-        at: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(value.until.fresh.saturating_duration_since(at))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token::ttl::NEVER_MS;
+    use crate::{config, store::StoreOrigin, token::ttl::NEVER_MS};
 
     #[test]
     fn what_is_kept_of_a_token_never_outlives_it_whatever_the_wall_clock_does() {
@@ -394,17 +369,27 @@ mod tests {
             ttl: None,
             foreign: None,
         };
-        let (near, asked) = (NearCache::new(&tokens, Arc::default()), Instant::now());
+        let near = NearCache::new(&tokens, Arc::default());
+        let store = StoreOrigin::open(&config::Store::Memory).unwrap();
+        let store = store.attach(&near.shared_fences(), |_| {});
         let now = unix_ms(SystemTime::now());
-        let until = |expires_ms| {
-            let Until { fresh, grace } = near.until(asked, expires_ms);
-            (fresh - asked, grace - asked)
+        let lasts = |expires_ms, lived: Duration| {
+            let identity = Identity { principal: Principal::guest(), issued_ms: None, expires_ms };
+            let reading = near.reading(&store);
+            let mark = near.fences.mark(near.fences.of_subject("ann"));
+            let confirmed = near.confirmed(identity, Marks::of(mark), reading);
+            let then = reading.at + lived;
+            let counts = confirmed.counts(&near.fences, near.lifetimes, then);
+            (counts, confirmed.graces(&near.fences, near.lifetimes, then))
         };
-        assert_eq!(until(NEVER_MS), (minute, 2 * minute));
-        assert_eq!(until(now - 1), (Duration::ZERO, Duration::ZERO));
-        let (fresh, grace) = until(now + 30_000);
-        assert!(fresh <= minute / 2 && grace <= minute / 2, "{fresh:?} {grace:?}");
-        let (fresh, grace) = until(now + 90_000);
-        assert!(fresh == minute && grace <= 3 * minute / 2, "{fresh:?} {grace:?}");
+        let second = Duration::from_secs(1);
+        assert_eq!(lasts(NEVER_MS, minute - second), (true, true));
+        assert_eq!(lasts(NEVER_MS, minute), (false, true));
+        assert_eq!(lasts(NEVER_MS, 2 * minute), (false, false));
+        assert_eq!(lasts(now - 1, Duration::ZERO), (false, false));
+        assert_eq!(lasts(now + 30_000, second), (true, true));
+        assert_eq!(lasts(now + 30_000, minute / 2), (false, false));
+        assert_eq!(lasts(now + 90_000, minute), (false, true));
+        assert_eq!(lasts(now + 90_000, 3 * minute / 2), (false, false));
     }
 }

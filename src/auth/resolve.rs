@@ -18,15 +18,18 @@ pub use super::unresolved::Unresolved;
 use super::{
     credential::Credential,
     hot::{Caller, HotLevel},
-    near::{Confirmed, Failure, Found, Identity, NearCache, Refusal, TokenKey},
+    near::{Confirmed, Failure, Found, Identity, Key, NearCache, Refusal},
 };
 use crate::{
     config::Foreign,
     directory::{Directory, Standing, vault::ClientId},
-    fences::{Fences, Mark, Marks},
+    fences::{Fences, Marks, Reading},
     principal::{Principal, PrincipalKind},
     secret::Secret,
-    store::{Store, StoreError, foreign::ForeignFound},
+    store::{
+        Store, StoreError,
+        foreign::{self, ForeignFound},
+    },
     token::{
         keyring::{Keyring, Verified},
         record::TokenRecord,
@@ -73,6 +76,13 @@ pub struct Resolved {
     pub level: Level,
     /// How long the store (or whoever asked it) let us wait.
     pub store_time: Duration,
+}
+
+impl Resolved {
+    /// Nobody was asked.
+    fn here(identity: Rc<Caller>, level: Level) -> Self {
+        Self { identity, level, store_time: Duration::ZERO }
+    }
 }
 
 impl From<Failure> for Unresolved {
@@ -156,21 +166,22 @@ impl Resolver {
     ///
     /// [`Unresolved`] says whether the token is bad (401) or could not be checked (503).
     pub async fn resolve(&self, token: &str, now_ms: i64) -> Result<Resolved, Unresolved> {
-        let outcome = match self.hot(token) {
-            Some(identity) => {
-                Ok(Resolved { identity, level: Level::Hot, store_time: Duration::ZERO })
-            }
-            // Boxed: the caches' futures are large, and every request would carry room for them.
-            None => Box::pin(self.look_up(token, now_ms)).await,
+        let resolved = match self.hot(token) {
+            Some(identity) => Resolved::here(identity, Level::Hot),
+            None => self.look_up(token, now_ms).await?,
         };
-        outcome.and_then(|resolved| {
-            let expired = resolved.identity.expires_ms <= now_ms;
-            if expired { Err(Unresolved::Expired) } else { Ok(resolved) }
-        })
+        if resolved.identity.expires_ms <= now_ms {
+            return Err(Unresolved::Expired);
+        }
+        Ok(resolved)
     }
 
     fn hot(&self, token: &str) -> Option<Rc<Caller>> {
-        self.hot.borrow().get(token, self.fences(), Instant::now())
+        self.hot.borrow_mut().get(token, &self.near, Instant::now())
+    }
+
+    fn remember(&self, token: &str, confirmed: Confirmed) -> Rc<Caller> {
+        self.hot.borrow_mut().put(token, confirmed, &self.near)
     }
 
     fn fences(&self) -> &Fences {
@@ -178,53 +189,63 @@ impl Resolver {
     }
 
     async fn look_up(&self, token: &str, now_ms: i64) -> Result<Resolved, Unresolved> {
-        let started = Instant::now();
-        // Before the near cache is asked: what it finds was read in this epoch or a later one.
-        let epoch = self.fences().epoch();
-        let found = match &self.scheme {
-            Scheme::Own(keyring) | Scheme::Tenants(keyring) => {
-                self.own(token, keyring.verify(token)?, now_ms).await
-            }
-            Scheme::Foreign(layout) => self.foreign(token, layout).await,
-        };
-        let (confirmed, level) = match found {
-            Ok(Found::Near(confirmed)) => (confirmed, Level::Near),
-            Ok(Found::Asked(confirmed)) => (confirmed, Level::Store),
-            Ok(Found::Grace(confirmed)) => (confirmed, Level::Grace),
-            Err(why) => {
-                self.hot.borrow_mut().forget(token);
-                return Err(why);
-            }
-        };
-        let store_time = match level {
-            Level::Hot | Level::Near => Duration::ZERO,
-            Level::Store | Level::Grace => started.elapsed(),
-        };
-        let identity = match level {
-            Level::Grace => Caller::new(&confirmed.identity, Credential::Token(Secret::new(token))),
-            Level::Hot | Level::Near | Level::Store => {
-                self.hot.borrow_mut().put(token, confirmed, epoch)
-            }
-        };
-        Ok(Resolved { identity, level, store_time })
+        let proof = self.prove(token, now_ms)?;
+        match self.near.kept(&proof.key()) {
+            Some(Ok(confirmed)) => Ok(Resolved::here(self.remember(token, confirmed), Level::Near)),
+            Some(Err(why)) => Err(why),
+            // Boxed: the questions' futures are large, and every request would carry room for them.
+            None => Box::pin(self.ask(token, proof)).await,
+        }
     }
 
-    /// A token of ours whose MAC is right.
-    async fn own(&self, token: &str, verified: Verified, now_ms: i64) -> Result<Found, Unresolved> {
-        if verified.expires_ms <= now_ms {
-            return Err(Unresolved::Expired);
+    /// What can be said of a token without asking anyone.
+    fn prove(&self, token: &str, now_ms: i64) -> Result<Proof, Unresolved> {
+        match &self.scheme {
+            Scheme::Own(keyring) | Scheme::Tenants(keyring) => {
+                let verified = keyring.verify(token)?;
+                if verified.expires_ms <= now_ms {
+                    return Err(Unresolved::Expired);
+                }
+                Ok(Proof::Own(verified))
+            }
+            Scheme::Foreign(_) if !is_foreign_token(token) => Err(Unresolved::Malformed),
+            Scheme::Foreign(layout) => {
+                Ok(Proof::Foreign(Arc::clone(layout), Sha256::digest(token).into()))
+            }
         }
-        let key = TokenKey::Own(token.into());
-        let fence = self.fences().of_token(verified.id);
-        let ask = |mark| self.ask_own(verified, mark);
-        Ok(self.near.find(key, fence, ask).await?)
+    }
+
+    /// Asks the store, and remembers what it says.
+    async fn ask(&self, token: &str, proof: Proof) -> Result<Resolved, Unresolved> {
+        let (started, key) = (Instant::now(), proof.key());
+        let found = match &proof {
+            Proof::Own(verified) => self.near.find(key, || self.ask_own(*verified)).await,
+            Proof::Foreign(layout, _) => {
+                self.near.find(key, || self.ask_foreign(token, layout)).await
+            }
+        };
+        let found = found.inspect_err(|_| self.hot.borrow_mut().forget(token))?;
+        let store_time = started.elapsed();
+        Ok(match found {
+            Found::Near(confirmed) => Resolved::here(self.remember(token, confirmed), Level::Near),
+            Found::Asked(confirmed) => {
+                let identity = self.remember(token, confirmed);
+                Resolved { identity, level: Level::Store, store_time }
+            }
+            Found::Grace(confirmed) => {
+                let credential = Credential::Token(Secret::new(token));
+                let identity = Caller::new(&confirmed.identity, credential);
+                Resolved { identity, level: Level::Grace, store_time }
+            }
+        })
     }
 
     /// Reads the record, then its principal: in this order a token issued between two readings is
     /// never compared with a principal older than itself.
-    async fn ask_own(&self, verified: Verified, token: Mark) -> Result<Confirmed, Failure> {
-        let refused = |reason, marks| Failure::Refused(Refusal { reason, marks });
-        let asked = Instant::now();
+    async fn ask_own(&self, verified: Verified) -> Result<Confirmed, Failure> {
+        let reading = self.near.reading(&self.store);
+        let token = self.fences().mark(self.fences().of_token(verified.id));
+        let refused = |reason, marks| Failure::Refused(Refusal { reason, marks, reading });
         let Some(record) = self.store.token(verified.id).await? else {
             return Err(refused(Unresolved::Unknown, Marks::of(token)));
         };
@@ -232,7 +253,7 @@ impl Resolver {
             let expires_ms = record.expires_ms.min(verified.expires_ms);
             let times = (Some(record.issued_ms), expires_ms);
             let standing = directory.holder(&record, token).await?;
-            return self.confirmed(standing, times, asked);
+            return self.confirmed(standing, times, reading);
         }
         let subject = self.fences().mark(self.fences().of_subject(&record.subject));
         let marks = Marks::of(token).and(subject);
@@ -246,9 +267,8 @@ impl Resolver {
         match wrong {
             Some(reason) => Err(refused(reason, marks)),
             None => {
-                let identity = Arc::new(identity(record, verified.expires_ms));
-                let until = self.near.until(asked, identity.expires_ms);
-                Ok(Confirmed { identity, until, marks })
+                let identity = identity(record, verified.expires_ms);
+                Ok(self.near.confirmed(identity, marks, reading))
             }
         }
     }
@@ -258,15 +278,14 @@ impl Resolver {
         &self,
         Standing { principal, marks }: Standing,
         (issued_ms, expires_ms): (Option<i64>, i64),
-        asked: Instant,
+        reading: Reading,
     ) -> Result<Confirmed, Failure> {
         match principal {
-            Err(why) => Err(Failure::Refused(Refusal { reason: why.into(), marks })),
-            Ok(principal) => Ok(Confirmed {
-                identity: Arc::new(Identity { principal, issued_ms, expires_ms }),
-                until: self.near.until(asked, expires_ms),
-                marks,
-            }),
+            Err(why) => Err(Failure::Refused(Refusal { reason: why.into(), marks, reading })),
+            Ok(principal) => {
+                let identity = Identity { principal, issued_ms, expires_ms };
+                Ok(self.near.confirmed(identity, marks, reading))
+            }
         }
     }
 
@@ -294,17 +313,21 @@ impl Resolver {
         hash.update(id);
         hash.update(secret.expose());
         let digest: [u8; 32] = hash.finalize().into();
-        let ask = async |mark: Mark| {
-            let asked = Instant::now();
+        let ask = async || {
+            let reading = self.near.reading(&self.store);
+            let mark = self.fences().mark(self.fences().of_client(&digest));
             if directory.is_braked(&format!("client/{id}"), address).await? {
                 let (reason, marks) = (Unresolved::TooManyTries, Marks::of(mark));
-                return Err(Failure::Refused(Refusal { reason, marks }));
+                return Err(Failure::Refused(Refusal { reason, marks, reading }));
             }
             let standing = directory.client(client, secret, mark).await?;
-            self.confirmed(standing, (None, NEVER_MS), asked)
+            self.confirmed(standing, (None, NEVER_MS), reading)
         };
-        let fence = self.fences().of_foreign(&digest);
-        let found = self.near.find(TokenKey::Foreign(digest), fence, ask).await?;
+        let key = Key::of_digest(digest);
+        let found = match self.near.kept(&key) {
+            Some(known) => Found::Near(known?),
+            None => self.near.find(key, ask).await?,
+        };
         let (confirmed, level) = match found {
             Found::Near(confirmed) => (confirmed, Level::Near),
             Found::Asked(confirmed) => (confirmed, Level::Store),
@@ -316,27 +339,34 @@ impl Resolver {
     }
 
     /// A token of another service: one question, and no principal of ours behind it.
-    async fn foreign(&self, token: &str, layout: &Foreign) -> Result<Found, Unresolved> {
-        if !is_foreign_token(token) {
-            return Err(Unresolved::Malformed);
-        }
-        let digest: [u8; 32] = Sha256::digest(token).into();
-        let fence = self.fences().of_foreign(&digest);
-        let ask = async |mark: Mark| {
-            let asked = Instant::now();
-            match self.store.foreign(token, layout).await? {
-                Some(found) => {
-                    let identity = Arc::new(foreign_identity(found));
-                    let until = self.near.until(asked, identity.expires_ms);
-                    Ok(Confirmed { identity, until, marks: Marks::of(mark) })
-                }
-                None => {
-                    let reason = Unresolved::Unknown;
-                    Err(Failure::Refused(Refusal { reason, marks: Marks::of(mark) }))
-                }
+    async fn ask_foreign(&self, token: &str, layout: &Foreign) -> Result<Confirmed, Failure> {
+        let reading = self.near.reading(&self.store);
+        let fence = self.fences().of_foreign(foreign::key(layout, token).as_bytes());
+        let marks = Marks::of(self.fences().mark(fence));
+        match self.store.foreign(token, layout).await? {
+            Some(found) => Ok(self.near.confirmed(foreign_identity(found), marks, reading)),
+            None => {
+                let reason = Unresolved::Unknown;
+                Err(Failure::Refused(Refusal { reason, marks, reading }))
             }
-        };
-        Ok(self.near.find(TokenKey::Foreign(digest), fence, ask).await?)
+        }
+    }
+}
+
+/// A token that nothing speaks against so far.
+enum Proof {
+    /// One of ours, whose MAC is right and whose time has not come.
+    Own(Verified),
+    /// Another service's, by its SHA-256.
+    Foreign(Arc<Foreign>, [u8; 32]),
+}
+
+impl Proof {
+    fn key(&self) -> Key {
+        match self {
+            Self::Own(verified) => Key::of_own(*verified),
+            Self::Foreign(_, digest) => Key::of_digest(*digest),
+        }
     }
 }
 

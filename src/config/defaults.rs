@@ -38,7 +38,7 @@ pub(super) fn sources_of_usergrid() -> Vec<Source> {
     [sources(), vec![Source::Basic, Source::ClientParams]].concat()
 }
 
-/// About 100 MB at a kilobyte a record, and more callers than most gateways see in half a minute.
+/// Some 40 MB, and more callers than most gateways see in half a minute.
 pub(super) const NEAR_ENTRIES: u64 = 100_000;
 
 /// How long a record counts while the store's pushes confirm it. Push makes revocation immediate;

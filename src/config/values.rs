@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 
-use crate::{auth::credential::Source, request::HeadLimits, secret::Secret};
+use crate::{auth::credential::Source, fences::Lives, request::HeadLimits, secret::Secret};
 
 /// Where we listen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -198,6 +198,14 @@ pub struct Tokens {
     pub ttl: Option<Duration>,
     /// Records of another service. `None`: our own tokens.
     pub foreign: Option<Foreign>,
+}
+
+impl Tokens {
+    /// How long what was read from the store counts.
+    #[must_use]
+    pub fn lives(&self) -> Lives {
+        Lives { alone: self.near_ttl_without_push.min(self.near_ttl), heard: self.near_ttl }
+    }
 }
 
 /// A foreign layout.

@@ -330,7 +330,7 @@ mod tests {
         let fences = Arc::new(Fences::new());
         let origin =
             DirectoryOrigin::new(&settings, &config.tokens, &config.secrets, fences, None).unwrap();
-        origin.attach(StoreOrigin::open(&Store::Memory).unwrap().attach(|_| {}))
+        origin.attach(StoreOrigin::open(&Store::Memory).unwrap().attach(&Arc::default(), |_| {}))
     }
 
     #[test]

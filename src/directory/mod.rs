@@ -89,11 +89,10 @@ impl DirectoryOrigin {
             Some(before) => Arc::clone(&before.passwords),
             None => Passwords::start(settings.hashes)?,
         };
-        let life = tokens.near_ttl.min(tokens.near_ttl_without_push);
         let graces = Graces { guests: settings.guest_grace, callers: tokens.grace };
         Ok(Self {
             settings: Arc::new(settings.clone()),
-            tenants: Tenants::new(Arc::clone(&fences), life, graces),
+            tenants: Tenants::new(Arc::clone(&fences), tokens.lives(), graces),
             fences,
             vault: Arc::new(Vault::new(secrets)),
             passwords,

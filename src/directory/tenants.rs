@@ -15,7 +15,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use moka::future::Cache;
 use uuid::Uuid;
 
 use super::{
@@ -23,16 +22,17 @@ use super::{
     model::{Application, Organization, RoleTable, TenantIds, User},
 };
 use crate::{
-    fences::{Fences, Marks},
+    cache::{Cache, Found},
+    fences::{Fences, Lives, Marks, Reading},
     permission::{PermissionSet, Spellings},
     policy::tenant::Tenant,
     principal::Named,
-    store::StoreError,
+    store::{Store, StoreError},
 };
 
 /// Most tenants, and most users that paths name, kept near.
-const TENANTS_MAX: u64 = 10_000;
-const USERS_MAX: u64 = 50_000;
+const TENANTS_MAX: usize = 10_000;
+const USERS_MAX: usize = 50_000;
 
 /// Most tenants that one worker keeps for itself.
 const HOT_MAX: usize = 1_024;
@@ -121,10 +121,10 @@ pub struct Tenants {
 }
 
 impl Tenants {
-    pub(super) fn new(fences: Arc<Fences>, life: Duration, grace: Graces) -> Self {
+    pub(super) fn new(fences: Arc<Fences>, lives: Lives, grace: Graces) -> Self {
         Self {
-            tenants: Near::new(Arc::clone(&fences), life, grace, TENANTS_MAX),
-            users: Near::new(fences, life, grace, USERS_MAX),
+            tenants: Near::new(Arc::clone(&fences), lives, grace, TENANTS_MAX),
+            users: Near::new(fences, lives, grace, USERS_MAX),
         }
     }
 }
@@ -141,22 +141,15 @@ pub(super) struct Graces {
 /// A cache of what was read from documents.
 struct Near<K, V> {
     fences: Arc<Fences>,
-    life: Duration,
+    lives: Lives,
     grace: Graces,
-    fresh: Cache<K, Arc<Entry<V>>>,
-    /// The last answer about each, for when the store has none.
-    last: Cache<K, Arc<Entry<V>>>,
+    entries: Cache<K, Arc<Entry<V>>, Arc<StoreError>>,
 }
 
 impl<K, V> Clone for Near<K, V> {
     fn clone(&self) -> Self {
-        Self {
-            fences: Arc::clone(&self.fences),
-            life: self.life,
-            grace: self.grace,
-            fresh: self.fresh.clone(),
-            last: self.last.clone(),
-        }
+        let (fences, entries) = (Arc::clone(&self.fences), self.entries.clone());
+        Self { fences, lives: self.lives, grace: self.grace, entries }
     }
 }
 
@@ -164,8 +157,7 @@ impl<K, V> Clone for Near<K, V> {
 struct Entry<V> {
     value: Option<Arc<V>>,
     marks: Marks,
-    epoch: u64,
-    asked: Instant,
+    reading: Reading,
 }
 
 /// Who asks, and so how old an answer may be while the store has none.
@@ -177,62 +169,52 @@ pub enum Asker {
     Caller,
 }
 
-impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Near<K, V> {
-    fn new(fences: Arc<Fences>, life: Duration, grace: Graces, most: u64) -> Self {
-        let kept = |time: Duration| Cache::builder().max_capacity(most).time_to_live(time).build();
-        let last = kept(grace.guests.max(grace.callers));
-        Self { fences, life, grace, fresh: kept(life), last }
+impl<K: Hash + Eq + Clone, V> Near<K, V> {
+    fn new(fences: Arc<Fences>, lives: Lives, grace: Graces, most: usize) -> Self {
+        Self { fences, lives, grace, entries: Cache::new(most) }
     }
 
     fn counts(&self, entry: &Entry<V>) -> bool {
-        entry.epoch == self.fences.epoch()
-            && entry.asked.elapsed() < self.life
+        self.fences.vouch(&entry.reading, self.lives, Instant::now())
             && self.fences.hold(&entry.marks)
     }
 
-    /// What is known under `key`, asked for by `ask` unless it is near.
+    /// Whether it is so young, and nothing behind it has changed.
+    fn is_within(&self, entry: &Entry<V>, life: Duration) -> bool {
+        entry.reading.at.elapsed() < life && self.fences.hold(&entry.marks)
+    }
+
+    /// What is known under `key`, asked for by `ask`, which reads from `store`, unless it is near.
     async fn find(
         &self,
-        key: K,
+        key: &K,
         asker: Asker,
+        store: &Store,
         ask: impl AsyncFn() -> Result<(Option<V>, Marks), StoreError>,
     ) -> Result<Arc<Entry<V>>, Arc<StoreError>> {
-        let began = Instant::now();
+        let asked = async || {
+            let reading = self.fences.reading(store.ear());
+            let (value, marks) = ask().await?;
+            Ok(Arc::new(Entry { value: value.map(Arc::new), marks, reading }))
+        };
+        let longest = self.lives.heard.max(self.grace.guests).max(self.grace.callers);
+        let counts = |entry: &Arc<Entry<V>>| self.counts(entry);
+        let worth = |entry: &Arc<Entry<V>>| self.is_within(entry, longest);
         for _ in 0..TRIES {
-            let question = async {
-                let entry = self.asked(&ask).await?;
-                if !self.grace.guests.max(self.grace.callers).is_zero() {
-                    self.last.insert(key.clone(), Arc::clone(&entry)).await;
-                }
-                Ok(entry)
-            };
-            match self.fresh.try_get_with_by_ref(&key, question).await {
-                // An answer to a question that is younger than this request counts for it, however
-                // short its life.
-                Ok(entry)
-                    if self.counts(&entry)
-                        || entry.asked >= began && self.fences.hold(&entry.marks) =>
-                {
-                    return Ok(entry);
-                }
-                Ok(_) => self.fresh.invalidate(&key).await,
-                Err(error) => return self.graced(&key, asker, error).await,
+            match self.entries.find(key, counts, worth, asked()).await {
+                Ok(Found::Kept(entry)) => return Ok(entry),
+                // Nothing moved while it was being asked for: it counts for whoever waited, however short
+                // its life.
+                Ok(Found::Asked(entry)) if self.fences.hold(&entry.marks) => return Ok(entry),
+                Ok(Found::Asked(_)) => {}
+                Err(error) => return self.graced(key, asker, error),
             }
         }
         // A question of our own is younger than this request, whatever moves meanwhile.
-        Ok(self.asked(&ask).await?)
+        asked().await
     }
 
-    async fn asked(
-        &self,
-        ask: &impl AsyncFn() -> Result<(Option<V>, Marks), StoreError>,
-    ) -> Result<Arc<Entry<V>>, StoreError> {
-        let (epoch, asked) = (self.fences.epoch(), Instant::now());
-        let (value, marks) = ask().await?;
-        Ok(Arc::new(Entry { value: value.map(Arc::new), marks, epoch, asked }))
-    }
-
-    async fn graced(
+    fn graced(
         &self,
         key: &K,
         asker: Asker,
@@ -242,14 +224,10 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Nea
             Asker::Guest => self.grace.guests,
             Asker::Caller => self.grace.callers,
         };
-        if !matches!(*error, StoreError::BadRecord { .. })
-            && let Some(entry) = self.last.get(key).await
-            && entry.asked.elapsed() < grace
-            && self.fences.hold(&entry.marks)
-        {
-            return Ok(entry);
+        if matches!(*error, StoreError::BadRecord { .. }) {
+            return Err(error);
         }
-        Err(error)
+        self.entries.get(key, |entry| self.is_within(entry, grace)).ok_or(error)
     }
 }
 
@@ -264,7 +242,7 @@ impl Directory {
         asker: Asker,
     ) -> Result<Option<Arc<KnownTenant>>, Arc<StoreError>> {
         let ask = async || self.ask_tenant(name).await;
-        let found = self.tenants.tenants.find(name.clone(), asker, ask).await?;
+        let found = self.tenants.tenants.find(name, asker, &self.store, ask).await?;
         Ok(found.value.clone())
     }
 
@@ -296,7 +274,7 @@ impl Directory {
         let Some((organization, application)) = names.split_once('/') else { return Ok(None) };
         let name = TenantName::Names(organization.into(), application.into());
         let ask = async || self.ask_tenant(&name).await;
-        let entry = near.find(name.clone(), asker, ask).await?;
+        let entry = near.find(&name, asker, &self.store, ask).await?;
         let Some(known) = entry.value.clone() else { return Ok(None) };
         let hot = Rc::new(HotTenant { known, entry });
         let mut all = self.hot.borrow_mut();
@@ -394,6 +372,6 @@ impl Directory {
             let marks = first.map_or_else(|| Marks::of(mark), |first| Marks::of(first).and(mark));
             Ok((found.as_ref().map(UserRef::from), marks))
         };
-        Ok(self.tenants.users.find(key, asker, ask).await?.value.clone())
+        Ok(self.tenants.users.find(&key, asker, &self.store, ask).await?.value.clone())
     }
 }

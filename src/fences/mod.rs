@@ -12,6 +12,14 @@ use std::{
 
 use uuid::Uuid;
 
+pub use self::{
+    listener::{Ear, HEARD_FOR, Listener},
+    reading::{Lives, Reading},
+};
+
+mod listener;
+mod reading;
+
 /// Fences of one process: 64 KiB. Two keys that share one cost each other a needless question.
 const FENCES: usize = 16_384;
 
@@ -23,6 +31,7 @@ pub struct Fences {
     moves: AtomicU64,
     /// Random, so that nobody can choose keys that share a fence.
     hasher: RandomState,
+    ears: listener::Ears,
 }
 
 /// Which fence guards a key.
@@ -42,27 +51,30 @@ const MARKS_MAX: usize = 5;
 /// The marks under which an answer was made. It counts while all of them hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Marks {
-    marks: [Mark; MARKS_MAX],
-    count: usize,
+    fences: [Fence; MARKS_MAX],
+    count: u8,
+    values: [u32; MARKS_MAX],
 }
 
 impl Marks {
     /// One mark.
     #[must_use]
     pub fn of(mark: Mark) -> Self {
-        Self { marks: [mark; MARKS_MAX], count: 1 }
+        Self { fences: [mark.fence; MARKS_MAX], count: 1, values: [mark.value; MARKS_MAX] }
     }
 
     /// One mark more; at most five in all.
     #[must_use]
     pub fn and(mut self, mark: Mark) -> Self {
-        self.marks[self.count] = mark;
+        let place = usize::from(self.count);
+        (self.fences[place], self.values[place]) = (mark.fence, mark.value);
         self.count += 1;
         self
     }
 
-    fn all(&self) -> &[Mark] {
-        &self.marks[..self.count]
+    fn all(&self) -> impl Iterator<Item = Mark> {
+        let marks = self.fences.iter().zip(self.values).take(usize::from(self.count));
+        marks.map(|(fence, value)| Mark { fence: *fence, value })
     }
 }
 
@@ -70,6 +82,8 @@ impl Marks {
 #[derive(Hash)]
 enum Guarded<'a> {
     Token(&'a [u8]),
+    Foreign(&'a [u8]),
+    Client(&'a [u8]),
     Subject(&'a str),
     Document(&'a str),
 }
@@ -82,6 +96,7 @@ impl Default for Fences {
             epoch: AtomicU64::new(0),
             moves: AtomicU64::new(0),
             hasher: RandomState::new(),
+            ears: listener::Ears::new(),
         }
     }
 }
@@ -105,10 +120,16 @@ impl Fences {
         self.of(&Guarded::Token(id.as_bytes()))
     }
 
-    /// The fence of another service's token, by the SHA-256 of its text.
+    /// The fence of another service's token, by the key under which that one keeps it.
     #[must_use]
-    pub fn of_foreign(&self, digest: &[u8; 32]) -> Fence {
-        self.of(&Guarded::Token(digest))
+    pub fn of_foreign(&self, key: &[u8]) -> Fence {
+        self.of(&Guarded::Foreign(key))
+    }
+
+    /// The fence of a client's id and secret, by the SHA-256 of both.
+    #[must_use]
+    pub fn of_client(&self, digest: &[u8; 32]) -> Fence {
+        self.of(&Guarded::Client(digest))
     }
 
     /// The fence of everything that belongs to `subject`.
@@ -147,15 +168,16 @@ impl Fences {
     /// Whether none of the fences has moved since.
     #[must_use]
     pub fn hold(&self, marks: &Marks) -> bool {
-        marks.all().iter().all(|mark| self.holds(*mark))
+        marks.all().all(|mark| self.holds(mark))
     }
 
     /// [`bump_from`](Self::bump_from) for the first two marks, those of a token and its principal: the
     /// others guard what belongs to many.
     #[must_use]
     pub fn bump_own(&self, mut marks: Marks) -> Marks {
-        for mark in marks.marks.iter_mut().take(marks.count.min(2)) {
-            *mark = self.bump_from(*mark);
+        for place in 0..usize::from(marks.count.min(2)) {
+            let mark = Mark { fence: marks.fences[place], value: marks.values[place] };
+            marks.values[place] = self.bump_from(mark).value;
         }
         marks
     }
@@ -197,7 +219,7 @@ impl Fences {
         self.epoch.load(Acquire)
     }
 
-    /// Moves the epoch. Call it for every [`LinkEvent`](crate::store::LinkEvent).
+    /// Moves the epoch. Links to the store do, whenever a connection is made or lost.
     pub fn next_epoch(&self) {
         self.epoch.fetch_add(1, AcqRel);
     }
@@ -258,8 +280,7 @@ mod tests {
         let fences = Fences::new();
         let same = (0..100).filter(|n| {
             let text = format!("{n:032}");
-            let digest: [u8; 32] = text.as_bytes().try_into().unwrap();
-            fences.of_foreign(&digest) == fences.of_subject(&text)
+            fences.of_foreign(text.as_bytes()) == fences.of_subject(&text)
         });
         assert!(same.count() < 5);
     }

@@ -332,14 +332,14 @@ impl Entry {
 
     fn settle(&self, outcome: Result<Stands, Refusal>, state: Rc<State>, seen: Seen) {
         let now = tick::now();
-        let ttl = state.resolver.near().ttl();
+        let within = state.resolver.near().vouched_within();
         match outcome {
             Ok(stands) => {
                 self.expires_ms.set(stands.expires_ms);
                 let before = self.confirmed.get();
                 self.confirmed.set(stands.confirmed.map_or(before, |now| now.max(before)));
                 self.seen.set(seen);
-                self.again.set(now + AGAIN.min(ttl));
+                self.again.set(now + AGAIN.min(within));
                 self.state.replace(state);
             }
             Err(refusal) => {
@@ -347,7 +347,7 @@ impl Entry {
                 let unknown = refusal.status().is_server_error()
                     || refusal.status() == StatusCode::TOO_MANY_REQUESTS;
                 let age = now.saturating_duration_since(self.confirmed.get());
-                if !unknown || age > ttl + UNCONFIRMED {
+                if !unknown || age > within + UNCONFIRMED {
                     self.end(Ending::refused(&refusal));
                 }
             }
@@ -414,7 +414,7 @@ impl Judged {
             return Ok(Stands { expires_ms: i64::MAX, confirmed: Some(now) });
         };
         let confirmed = match known.level {
-            Level::Hot | Level::Near => now.checked_sub(state.resolver.near().ttl()),
+            Level::Hot | Level::Near => now.checked_sub(state.resolver.near().vouched_within()),
             Level::Store => now.checked_sub(known.store_time),
             Level::Grace => None,
         };

@@ -58,18 +58,13 @@ impl Generation {
     /// asked for again. Call it on the runtime that is to own the connection.
     #[must_use]
     pub fn attach(&self) -> Store {
-        let fences = self.near.shared_fences();
-        self.origin.attach(move |_| fences.next_epoch())
+        self.origin.attach(&self.near.shared_fences(), |_| {})
     }
 
     /// The same for the control thread, which tells the operator what becomes of the store.
     #[must_use]
     pub fn attach_aloud(&self) -> Store {
-        let fences = self.near.shared_fences();
-        self.origin.attach(move |event| {
-            fences.next_epoch();
-            tell(&event);
-        })
+        self.origin.attach(&self.near.shared_fences(), |event| tell(&event))
     }
 }
 

@@ -90,7 +90,9 @@ async fn behaves(what: &str, store: &Store, steps: &[Step]) {
 fn the_memory_behaves() {
     on_worker(async {
         for (what, steps) in behaviours() {
-            let store = StoreOrigin::open(&config::Store::Memory).unwrap().attach(|_| {});
+            let store = StoreOrigin::open(&config::Store::Memory)
+                .unwrap()
+                .attach(&std::sync::Arc::default(), |_| {});
             behaves(what, &store, &steps).await;
         }
     });
@@ -102,7 +104,9 @@ fn the_file_behaves() {
     on_worker(async {
         for (number, (what, steps)) in behaviours().into_iter().enumerate() {
             let path = folder.path().join(format!("{number}.redb"));
-            let store = StoreOrigin::open(&config::Store::File(path)).unwrap().attach(|_| {});
+            let store = StoreOrigin::open(&config::Store::File(path))
+                .unwrap()
+                .attach(&std::sync::Arc::default(), |_| {});
             behaves(what, &store, &steps).await;
         }
     });
@@ -116,7 +120,12 @@ fn redis_behaves() {
             let mut config = redis_at(tcp(redis.port));
             config.prefix = format!("case{number}:");
             let origin = StoreOrigin::open(&config::Store::Redis(config)).unwrap();
-            behaves(what, &connected(origin.attach(|_| {})).await, &steps).await;
+            behaves(
+                what,
+                &connected(origin.attach(&std::sync::Arc::default(), |_| {})).await,
+                &steps,
+            )
+            .await;
         }
     });
 }

@@ -222,7 +222,11 @@ async fn agrees(stores: &[Store]) {
 #[test]
 fn the_memory_keeps_documents() {
     on_worker(async {
-        let open = || StoreOrigin::open(&config::Store::Memory).unwrap().attach(|_| {});
+        let open = || {
+            StoreOrigin::open(&config::Store::Memory)
+                .unwrap()
+                .attach(&std::sync::Arc::default(), |_| {})
+        };
         for (what, steps) in behaviours() {
             behaves(what, &open(), steps).await;
         }
@@ -236,7 +240,9 @@ fn the_file_keeps_documents() {
     let folder = tempfile::tempdir().unwrap();
     let open = |name: &str| {
         let path = folder.path().join(format!("{name}.redb"));
-        StoreOrigin::open(&config::Store::File(path)).unwrap().attach(|_| {})
+        StoreOrigin::open(&config::Store::File(path))
+            .unwrap()
+            .attach(&std::sync::Arc::default(), |_| {})
     };
     on_worker(async {
         for (number, (what, steps)) in behaviours().into_iter().enumerate() {
@@ -253,7 +259,11 @@ fn redis_keeps_documents() {
     let open = |prefix: &str| {
         let mut config = redis_at(tcp(redis.port));
         config.prefix = format!("{prefix}:");
-        connected(StoreOrigin::open(&config::Store::Redis(config)).unwrap().attach(|_| {}))
+        connected(
+            StoreOrigin::open(&config::Store::Redis(config))
+                .unwrap()
+                .attach(&std::sync::Arc::default(), |_| {}),
+        )
     };
     on_worker(async {
         for (number, (what, steps)) in behaviours().into_iter().enumerate() {

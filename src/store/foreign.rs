@@ -38,7 +38,7 @@ pub(super) enum Raw {
 }
 
 /// The key under which the other service keeps `token`. No prefix of ours: the keys are not ours.
-pub(super) fn key(layout: &Foreign, token: &str) -> String {
+pub(crate) fn key(layout: &Foreign, token: &str) -> String {
     let mut key = String::new();
     for piece in &layout.key {
         match piece {

@@ -20,7 +20,10 @@ mod behaviour_tests;
 #[cfg(test)]
 mod documents_tests;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use uuid::Uuid;
 
@@ -32,6 +35,7 @@ use self::{
 };
 use crate::{
     config,
+    fences::{Ear, Fences},
     token::record::{PrincipalState, TokenRecord},
 };
 
@@ -119,6 +123,8 @@ pub struct Warning {
 const NO_WRITES: &str = "tokens are read; nothing can be issued or revoked";
 /// What it means that a store has no room, but can make some.
 const NO_ROOM: &str = "tokens are read and revoked; none can be issued";
+/// What it means that a store does not tell of changes.
+const SEEN_LATE: &str = "what changes elsewhere is seen after `ttl-without-push`";
 /// What it means that a store forgets.
 const MAY_LOSE: &str = "tokens may be lost early";
 
@@ -164,12 +170,13 @@ impl StoreOrigin {
     /// One worker's handle. Must be called inside that worker's current-thread runtime, where it
     /// starts the task that keeps the connection; the task ends with the last clone of the handle.
     ///
-    /// `on_link` is called in that runtime for every connection made or lost. The file and the
-    /// memory have no connection and never call it.
+    /// `on_link` is called in that runtime for every connection made or lost, after the epoch of `fences`
+    /// has moved; what the store says of changes moves them too. The file and the memory have no
+    /// connection, tell of nothing, and are held by one process.
     #[must_use]
-    pub fn attach(&self, on_link: impl Fn(LinkEvent) + 'static) -> Store {
+    pub fn attach(&self, fences: &Arc<Fences>, on_link: impl Fn(LinkEvent) + 'static) -> Store {
         match self {
-            Self::Redis(origin) => Store::Redis(origin.attach(on_link)),
+            Self::Redis(origin) => Store::Redis(origin.attach(fences, on_link)),
             Self::File(file) => Store::File(file.clone()),
             Self::Memory(memory) => Store::Memory(memory.clone()),
         }
@@ -188,6 +195,15 @@ pub enum Store {
 }
 
 impl Store {
+    /// Over which connection this handle reads, if that one may tell of changes.
+    #[must_use]
+    pub fn ear(&self) -> Option<Ear> {
+        match self {
+            Self::Redis(store) => store.ear(),
+            Self::File(_) | Self::Memory(_) => None,
+        }
+    }
+
     /// The record of the token `id`; `None` when it was never issued, was revoked, or is forgotten.
     ///
     /// # Errors

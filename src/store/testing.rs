@@ -17,6 +17,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use super::{HealthState, Store};
 use crate::{
     config::{RedisAddress, RedisStore},
+    tick,
     token::record::TokenRecord,
 };
 
@@ -35,10 +36,13 @@ pub(crate) fn record(subject: &str, expires_ms: i64) -> TokenRecord {
     }
 }
 
-/// Runs `test` as a worker would: on a current-thread runtime that can spawn locally.
+/// Runs `test` as a worker would: on a current-thread runtime that can spawn locally, with its tick.
 pub(crate) fn on_worker<T>(test: impl Future<Output = T>) -> T {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-    runtime.unwrap().block_on(test)
+    runtime.unwrap().block_on(async {
+        tokio::task::spawn_local(tick::run(|_| ()));
+        test.await
+    })
 }
 
 /// The settings that reach `address` with a limit that a loaded test machine keeps.

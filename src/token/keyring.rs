@@ -21,7 +21,9 @@ use crate::secret::Secret;
 /// Characters of a token's text.
 pub const TEXT_LENGTH: usize = 63;
 
-/// What `YWMt` decodes to: the platform's word for an access token.
+/// What every token begins with.
+const PREFIX: &str = "YWMt";
+/// What that decodes to: the platform's word for an access token.
 const TAG: [u8; 3] = *b"ac-";
 const ID: usize = TAG.len();
 const EXPIRY: usize = ID + 16;
@@ -100,13 +102,13 @@ impl Keyring {
     ///
     /// [`Unverified`] when no secret of ours signed exactly this text.
     pub fn verify(&self, text: &str) -> Result<Verified, Unverified> {
-        if text.len() != TEXT_LENGTH {
+        if text.len() != TEXT_LENGTH || !text.starts_with(PREFIX) {
             return Err(Unverified::Malformed);
         }
         // One byte more than needed: the decoder wants room for whole groups of four characters.
         let mut bytes = [0; BYTES + 1];
         let length = BASE64.decode_slice(text, &mut bytes).map_err(|_| Unverified::Malformed)?;
-        if length != BYTES || bytes[..ID] != TAG {
+        if length != BYTES {
             return Err(Unverified::Malformed);
         }
         let mac = &bytes[MAC..BYTES];

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 /// Modules from the bottom up. A module may import only what stands on a lower row.
 const LAYERS: &[&[&str]] = &[
-    &["nearest", "secret", "permission", "tick", "telemetry", "fences", "wire"],
+    &["nearest", "secret", "permission", "tick", "telemetry", "cache", "fences", "wire"],
     &["principal"],
     &["token", "request", "tls"],
     &["auth::credential", "policy"],

@@ -8,7 +8,7 @@ use super::harness::{
     Rows,
     backend::Backend,
     client::{bearer, get},
-    gateway::{Gateway, Setup},
+    gateway::{Gateway, Setup, command},
     redis::{Redis, token_key},
     tokens::{self, Token},
     until,
@@ -88,6 +88,34 @@ fn a_token_revoked_elsewhere_is_refused_within_the_ttl() {
     });
     assert_eq!(refused.verdict(), "401 token_unknown");
     assert!(revoked.elapsed() < Duration::from_secs(3), "a second, and some slack");
+}
+
+/// Nothing but the store's word ends these: they count for an hour of themselves.
+const LONG: &str = "[tokens]\nnear-cache = { ttl = \"1h\", ttl-without-push = \"1h\" }";
+
+#[test]
+fn what_one_gateway_ends_the_other_refuses_because_the_store_tells_it() {
+    let (backend, redis) = (Backend::plain(), Redis::start());
+    let gate = || setup(&backend, &redis).key("admin", r#""unix:admin.sock""#).tables(LONG).start();
+    let (here, there) = (gate(), gate());
+    let (revoked, all) = (redis.issue("ann"), redis.issue("eve"));
+    for (token, words, input, verdict) in [
+        (&revoked, &["token", "revoke"][..], &*revoked.text, "401 token_unknown"),
+        (&all, &["token", "revoke", "--subject", "eve"][..], "", "401 token_revoked"),
+    ] {
+        let asked = get("/orders", &bearer(&token.text));
+        for gate in [&here, &there, &there] {
+            assert_eq!(gate.ask(&asked).verdict(), "200");
+        }
+        let (code, said) = command(&here.config, words, input);
+        assert_eq!(code, 0, "{said}");
+        assert_eq!(here.ask(&asked).verdict(), verdict);
+        let refused = until("the refusal", || {
+            let answer = there.ask(&asked);
+            (answer.status != 200).then_some(answer)
+        });
+        assert_eq!(refused.verdict(), verdict);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn sessions() -> Scheme {
+pub(super) fn sessions() -> Scheme {
     Scheme::Foreign(Arc::new(Foreign {
         key: vec![KeyPiece::Text("session:".to_owned()), KeyPiece::Token],
         record: ForeignRecord::Json,

@@ -163,7 +163,6 @@ fn the_near_cache_is_bounded() {
             let token = issue(&store, number, "ann", NEVER_MS).await;
             assert_eq!(level(&resolver, &token).await, Level::Store);
         }
-        near.settle().await;
         assert!(near.entries() <= 10, "{}", near.entries());
     });
 }

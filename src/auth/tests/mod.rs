@@ -16,6 +16,7 @@ use uuid::Uuid;
 mod foreign;
 mod levels;
 mod outage;
+mod push;
 mod revocation;
 
 use super::{
@@ -77,15 +78,14 @@ async fn issue(store: &Store, number: u128, subject: &str, expires_ms: i64) -> S
 }
 
 fn memory() -> Store {
-    StoreOrigin::open(&config::Store::Memory).unwrap().attach(|_| {})
+    StoreOrigin::open(&config::Store::Memory).unwrap().attach(&Arc::default(), |_| {})
 }
 
 /// A link to `port` that moves the epoch of `near` as the program's does.
 async fn redis(port: u16, limit: Duration, near: &NearCache) -> Store {
     let config = RedisStore { timeout: limit, ..redis_at(tcp(port)) };
-    let near = near.clone();
     let origin = StoreOrigin::open(&config::Store::Redis(config)).unwrap();
-    connected(origin.attach(move |_| near.fences().next_epoch())).await
+    connected(origin.attach(&near.shared_fences(), |_| {})).await
 }
 
 const SHORT: Duration = Duration::from_millis(300);

@@ -36,7 +36,7 @@ fn what_is_ended_here_is_refused_at_once_from_every_level_of_every_store() {
         let near = long();
         let stores = [
             memory(),
-            StoreOrigin::open(&file).unwrap().attach(|_| {}),
+            StoreOrigin::open(&file).unwrap().attach(&Arc::default(), |_| {}),
             redis(server.port, SHORT, &near).await,
         ];
         let mut number = 0;

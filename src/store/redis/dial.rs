@@ -4,8 +4,8 @@
 use std::{path::Path, pin::Pin, sync::Arc, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Pipeline, ProtocolVersion, RedisConnectionInfo, Value,
-    aio::MultiplexedConnection,
+    AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, RedisConnectionInfo, Value,
+    aio::{MultiplexedConnection, SendError},
 };
 use rustls::{
     ClientConfig, RootCertStore,
@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::reply;
+use super::{changes::Changes, reply};
 use crate::{
     config::{RedisAddress, RedisStore},
     store::{MAY_LOSE, NO_ROOM, NO_WRITES, StoreError},
@@ -84,30 +84,41 @@ impl Dialer {
     /// # Errors
     ///
     /// Words for an operator: what failed, without the password.
-    pub(super) async fn dial(&self) -> Result<(MultiplexedConnection, Driver), String> {
+    pub(super) async fn dial(
+        &self,
+        changes: Arc<Changes>,
+    ) -> Result<(MultiplexedConnection, Driver), String> {
         let refused = |error: std::io::Error| error.to_string();
         match &self.address {
-            RedisAddress::Tcp { host, port } => self.greet(tcp(host, *port).await?).await,
+            RedisAddress::Tcp { host, port } => self.greet(tcp(host, *port).await?, changes).await,
             RedisAddress::Tls { host, port, .. } => {
                 let name = ServerName::try_from(host.clone())
                     .map_err(|_| format!("`{host}` is no name that a certificate can hold"))?;
                 let connector = self.tls.as_ref().ok_or("no TLS settings")?;
                 let stream = connector.connect(name, tcp(host, *port).await?).await;
-                self.greet(stream.map_err(|error| format!("TLS: {error}"))?).await
+                self.greet(stream.map_err(|error| format!("TLS: {error}"))?, changes).await
             }
             RedisAddress::Unix(path) => {
-                self.greet(UnixStream::connect(path).await.map_err(refused)?).await
+                self.greet(UnixStream::connect(path).await.map_err(refused)?, changes).await
             }
         }
     }
 
-    async fn greet<S>(&self, stream: S) -> Result<(MultiplexedConnection, Driver), String>
+    async fn greet<S>(
+        &self,
+        stream: S,
+        changes: Arc<Changes>,
+    ) -> Result<(MultiplexedConnection, Driver), String>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(None) // the link has the deadline
-            .set_pipeline_buffer_size(PIPELINE_BUFFER);
+            .set_pipeline_buffer_size(PIPELINE_BUFFER)
+            .set_push_sender(move |told| {
+                changes.hear(told);
+                Ok::<(), SendError>(())
+            });
         let (connection, driver) =
             MultiplexedConnection::new_with_config(&self.info, stream, config)
                 .await
@@ -130,6 +141,13 @@ pub(super) fn asking() -> Pipeline {
         pipeline.cmd("INFO").arg(section);
     }
     pipeline
+}
+
+/// Asks to be told of changes to whatever is read over this connection.
+pub(super) fn tracking() -> Cmd {
+    let mut command = Cmd::new();
+    command.arg("CLIENT").arg("TRACKING").arg("ON");
+    command
 }
 
 /// What the answers to [`asking`] say. A server that will not tell of itself (its access list may deny

@@ -17,10 +17,15 @@ use redis::{
 use tokio::{sync::Notify, task::JoinHandle, time};
 
 use super::{
-    dial::{Dialer, Driver, Facts, asking, told},
+    changes::Changes,
+    dial::{Dialer, Driver, Facts, asking, told, tracking},
     reply,
 };
-use crate::store::{Health, HealthState, LinkEvent, StoreError, Warning};
+use crate::{
+    fences::{Ear, Fences, Listener},
+    store::{Health, HealthState, LinkEvent, SEEN_LATE, StoreError, Warning},
+    tick,
+};
 
 /// Late answers in a row that end a connection: one may be a hiccup, and what was written to a
 /// socket that nobody reads stays queued until it is closed.
@@ -33,8 +38,11 @@ const REDIAL_LAST: Duration = Duration::from_millis(250);
 /// A connection that lived this long was a good one: waits start from the first again.
 const GOOD_LIFE: Duration = Duration::from_secs(1);
 
-/// Between two `PING`s. They find a connection that is silently gone although nobody asks.
-const PING_EVERY: Duration = Duration::from_secs(1);
+/// Between two `PING`s. They find a connection that is silently gone although nobody asks, and prove that
+/// no change was missed: an answer does for [`HEARD_FOR`](crate::fences::HEARD_FOR).
+const PING_EVERY: Duration = Duration::from_millis(400);
+/// So many `PING`s in a row, the first of which also asks what the server says of itself.
+const PINGS_PER_QUESTION: u32 = 3;
 
 /// The connection of one worker. Dropping it ends its task.
 pub(super) struct Link {
@@ -46,6 +54,11 @@ pub(super) struct Link {
 struct Shared {
     dialer: Arc<Dialer>,
     state: RefCell<State>,
+    /// Where what the server tells of changes goes.
+    changes: Arc<Changes>,
+    fences: Arc<Fences>,
+    /// `None` when too many connections listen already.
+    listener: Option<Listener>,
     facts: RefCell<String>,
     warnings: RefCell<Vec<Warning>>,
     /// Whether the first attempt to connect has ended, well or badly.
@@ -67,6 +80,8 @@ struct Live {
     late: Cell<u32>,
     /// Notified when `late` reaches its limit.
     given_up: Notify,
+    /// Why it does not tell of changes, if so.
+    mute: Option<String>,
     /// Since when a `PING` is answered with an error, and which.
     complaint: RefCell<Option<(SystemTime, String)>>,
 }
@@ -85,11 +100,19 @@ impl Drop for Link {
 
 impl Link {
     /// Starts the task on the current runtime, which must be this worker's own.
-    pub(super) fn start(dialer: Arc<Dialer>, on_link: impl Fn(LinkEvent) + 'static) -> Self {
+    pub(super) fn start(
+        dialer: Arc<Dialer>,
+        prefix: Arc<str>,
+        fences: &Arc<Fences>,
+        on_link: impl Fn(LinkEvent) + 'static,
+    ) -> Self {
         let cause = "not connected yet".to_owned();
         let shared = Rc::new(Shared {
             dialer,
             state: RefCell::new(State::Down { since: SystemTime::now(), cause }),
+            changes: Arc::new(Changes::new(Arc::clone(fences), prefix)),
+            fences: Arc::clone(fences),
+            listener: Listener::new(fences),
             facts: RefCell::default(),
             warnings: RefCell::default(),
             tried: Cell::new(false),
@@ -101,6 +124,11 @@ impl Link {
 
     pub(super) fn store(&self) -> &str {
         &self.shared.dialer.store
+    }
+
+    /// What is read over this link carries it.
+    pub(super) fn ear(&self) -> Option<Ear> {
+        self.shared.listener.as_ref().map(Listener::ear)
     }
 
     /// Sends one command and waits for its answer.
@@ -176,18 +204,22 @@ impl Shared {
         live: &Live,
         answer: impl Future<Output = RedisResult<T>>,
     ) -> Result<T, StoreError> {
-        let limit = self.dialer.limit;
-        match time::timeout(limit, answer).await {
-            Ok(Ok(value)) => {
+        let (limit, asked) = (self.dialer.limit, Instant::now());
+        // By the worker's tick: a timer of the runtime's own costs as much as all else that is done here.
+        match tick::timeout_at(asked + limit, answer).await {
+            Some(Ok(value)) => {
                 live.late.set(0);
+                if let (Some(listener), None) = (&self.listener, &live.mute) {
+                    listener.heard(asked);
+                }
                 Ok(value)
             }
-            Ok(Err(error)) if error.code().is_some() => Err(StoreError::Failed {
+            Some(Err(error)) if error.code().is_some() => Err(StoreError::Failed {
                 store: self.dialer.store.clone(),
                 cause: reply::link_error(&error),
             }),
-            Ok(Err(error)) => Err(self.unreachable(reply::link_error(&error))),
-            Err(_) => {
+            Some(Err(error)) => Err(self.unreachable(reply::link_error(&error))),
+            None => {
                 live.late.set(live.late.get() + 1);
                 if live.late.get() >= LATE_ANSWERS_MAX {
                     live.given_up.notify_one();
@@ -201,26 +233,33 @@ impl Shared {
     /// says is asked for again too: a master becomes a replica, and memory fills, under a connection
     /// that stays.
     async fn ping(&self, live: &Live) {
-        let asking = asking();
-        loop {
+        let (asking, mut sign) = (asking(), Cmd::new());
+        sign.arg("PING");
+        for turn in 1.. {
             time::sleep(PING_EVERY).await;
             let mut connection = live.connection.clone();
-            let asked = connection.req_packed_commands(&asking, 0, asking.len());
-            if let Ok(answers) = self.within(live, asked).await {
-                self.note(live, told(&answers));
+            if turn % PINGS_PER_QUESTION == 0 {
+                let asked = connection.req_packed_commands(&asking, 0, asking.len());
+                if let Ok(answers) = self.within(live, asked).await {
+                    self.note(live, told(&answers));
+                }
+            } else {
+                // Only that it answers counts, whatever it says.
+                let _ = self.within(live, connection.req_packed_command(&sign)).await;
             }
         }
     }
 
     /// Keeps what the server says now; what it said before keeps its beginning.
-    fn note(&self, live: &Live, facts: Facts) {
+    fn note(&self, live: &Live, mut facts: Facts) {
         let now = SystemTime::now();
         let mut warnings = self.warnings.borrow_mut();
         let since = |cause: &str| {
             let known = warnings.iter().find(|known| known.cause == cause);
             known.map_or(now, |known| known.since)
         };
-        let noted = facts.warnings.into_iter().map(|(cause, effect)| {
+        let mute = live.mute.as_ref().map(|cause| (cause.clone(), SEEN_LATE));
+        let noted = facts.warnings.into_iter().chain(mute).map(|(cause, effect)| {
             let since = since(&cause);
             Warning { since, cause, effect }
         });
@@ -228,6 +267,7 @@ impl Shared {
         let earlier = live.complaint.take();
         *live.complaint.borrow_mut() =
             facts.complaint.map(|cause| (earlier.map_or(now, |(since, _)| since), cause));
+        facts.text.push_str(if live.mute.is_none() { ", push on" } else { ", push off" });
         *self.facts.borrow_mut() = facts.text;
     }
 }
@@ -240,8 +280,9 @@ async fn keep(shared: Rc<Shared>, on_link: impl Fn(LinkEvent)) {
             Ok((live, driver, facts)) => {
                 let live = Rc::new(live);
                 let made = Instant::now();
-                let text = facts.text.clone();
                 shared.note(&live, facts);
+                let text = shared.facts.borrow().clone();
+                shared.fences.next_epoch();
                 *shared.state.borrow_mut() = State::Up(Rc::clone(&live));
                 shared.tried();
                 on_link(LinkEvent::Up { facts: text });
@@ -250,6 +291,7 @@ async fn keep(shared: Rc<Shared>, on_link: impl Fn(LinkEvent)) {
                     pause = REDIAL_FIRST;
                 }
                 shared.down(cause.clone());
+                shared.fences.next_epoch();
                 on_link(LinkEvent::Lost { cause });
                 None
             }
@@ -273,6 +315,9 @@ impl Shared {
 
     /// Notes why there is no connection; `since` is when the trouble began, not its last sign.
     fn down(&self, cause: String) {
+        if let Some(listener) = &self.listener {
+            listener.lost();
+        }
         let mut state = self.state.borrow_mut();
         let since = match &*state {
             State::Up(_) => SystemTime::now(),
@@ -282,23 +327,34 @@ impl Shared {
     }
 }
 
-/// Dials and asks who is there, each within the limit. A server that accepts and says nothing has
-/// not been reached.
+/// Dials, asks who is there and to be told of changes, each within the limit. A server that accepts and
+/// says nothing has not been reached.
 async fn dial(shared: &Shared) -> Result<(Live, Driver, Facts), String> {
     let limit = shared.dialer.limit;
     let late = |_| format!("no answer within {limit:?}");
-    let (mut connection, mut driver) =
-        time::timeout(limit, shared.dialer.dial()).await.map_err(late)??;
-    let asking = asking();
+    let dialled = shared.dialer.dial(Arc::clone(&shared.changes));
+    let (mut connection, mut driver) = time::timeout(limit, dialled).await.map_err(late)??;
+    let mut asking = asking();
+    asking.add_command(tracking());
     let asked = time::timeout(limit, connection.req_packed_commands(&asking, 0, asking.len()));
-    let answers = tokio::select! {
+    let mut answers = tokio::select! {
         answers = asked => answers.map_err(late)?.map_err(|error| reply::link_error(&error))?,
         () = &mut driver => return Err("it closed the connection".to_owned()),
+    };
+    let mute = match (answers.pop(), &shared.listener) {
+        (_, None) => {
+            Some("it is not asked to tell of changes: too many connections are".to_owned())
+        }
+        (Some(Value::ServerError(error)), _) => {
+            Some(format!("it refuses `CLIENT TRACKING`: {}", reply::words(error.code())))
+        }
+        (_, Some(_)) => None,
     };
     let live = Live {
         connection,
         late: Cell::new(0),
         given_up: Notify::new(),
+        mute,
         complaint: RefCell::new(None),
     };
     Ok((live, driver, told(&answers)))

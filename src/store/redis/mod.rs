@@ -14,6 +14,7 @@
 //! Every command has the configured deadline and is sent once. One command or script touches one
 //! key, or the keys of one slot, so that a cluster could hold them.
 
+mod changes;
 mod dial;
 mod documents;
 mod link;
@@ -32,6 +33,7 @@ use super::{
 };
 use crate::{
     config::{Foreign, ForeignRecord, RedisStore},
+    fences::{Ear, Fences},
     token::{
         record::{PrincipalState, TokenRecord},
         ttl::{record_expiry_ms, unix_ms},
@@ -75,9 +77,14 @@ impl RedisOrigin {
         Ok(Self { dialer, prefix: config.prefix.as_str().into() })
     }
 
-    pub(super) fn attach(&self, on_link: impl Fn(LinkEvent) + 'static) -> RedisLink {
-        let link = Rc::new(Link::start(Arc::clone(&self.dialer), on_link));
-        RedisLink { link, prefix: Arc::clone(&self.prefix) }
+    pub(super) fn attach(
+        &self,
+        fences: &Arc<Fences>,
+        on_link: impl Fn(LinkEvent) + 'static,
+    ) -> RedisLink {
+        let (dialer, prefix) = (Arc::clone(&self.dialer), Arc::clone(&self.prefix));
+        let link = Rc::new(Link::start(dialer, Arc::clone(&prefix), fences, on_link));
+        RedisLink { link, prefix }
     }
 }
 
@@ -89,6 +96,10 @@ pub struct RedisLink {
 }
 
 impl RedisLink {
+    pub(super) fn ear(&self) -> Option<Ear> {
+        self.link.ear()
+    }
+
     fn token_key(&self, id: Uuid) -> String {
         format!("{}token:{}", self.prefix, id.simple())
     }

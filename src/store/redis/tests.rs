@@ -22,7 +22,7 @@ pub(super) fn id(number: u128) -> Uuid {
 }
 
 pub(super) fn attach(config: RedisStore) -> Store {
-    StoreOrigin::open(&crate::config::Store::Redis(config)).unwrap().attach(|_| {})
+    StoreOrigin::open(&crate::config::Store::Redis(config)).unwrap().attach(&Arc::default(), |_| {})
 }
 
 pub(super) async fn to(redis: &TestRedis) -> Store {
@@ -71,10 +71,12 @@ fn the_link_tells_what_it_found() {
         let seen = Rc::clone(&events);
         let config = crate::config::Store::Redis(redis_at(tcp(redis.port)));
         let origin = StoreOrigin::open(&config).unwrap();
-        let store = connected(origin.attach(move |event| seen.borrow_mut().push(event))).await;
+        let store =
+            connected(origin.attach(&Arc::default(), move |event| seen.borrow_mut().push(event)))
+                .await;
         let health = store.health();
         assert_eq!(health.store, format!("redis://127.0.0.1:{}/0", redis.port));
-        assert!(health.facts.ends_with(", RESP3"), "{health:?}");
+        assert!(health.facts.ends_with(", RESP3, push on"), "{health:?}");
         assert!(health.warnings[0].cause.contains("`allkeys-lru`"), "{health:?}");
         assert_eq!(*events.borrow(), [LinkEvent::Up { facts: health.facts }]);
     });
@@ -88,7 +90,9 @@ fn a_killed_server_is_an_error_at_once_and_a_returned_one_serves_within_a_second
         let seen = Rc::clone(&events);
         let config = crate::config::Store::Redis(redis_at(tcp(redis.port)));
         let origin = StoreOrigin::open(&config).unwrap();
-        let store = connected(origin.attach(move |event| seen.borrow_mut().push(event))).await;
+        let store =
+            connected(origin.attach(&Arc::default(), move |event| seen.borrow_mut().push(event)))
+                .await;
         store.issue(id(1), record("ann", i64::MAX)).await.unwrap();
 
         redis.kill();
@@ -221,7 +225,7 @@ fn a_user_without_rights_is_an_error_and_not_an_unknown_token() {
         let store = connected(attach(config)).await;
         let error = store.token(id(1)).await.unwrap_err();
         assert!(error.to_string().contains("NOPERM"), "{error}");
-        assert_eq!(store.health().facts, "a server that does not tell its version, RESP3");
+        assert_eq!(store.health().facts, "a server that does not tell its version, RESP3, push on");
     });
 }
 

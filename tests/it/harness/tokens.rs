@@ -117,7 +117,7 @@ pub(crate) fn write<'a>(file: &Path, tokens: impl Iterator<Item = &'a Token>) {
         .unwrap();
     runtime.block_on(async {
         let store = StoreOrigin::open(&config::Store::File(file.to_owned())).unwrap();
-        let store = store.attach(|_| ());
+        let store = store.attach(&std::sync::Arc::default(), |_| ());
         for token in tokens {
             // A disk that many tests write to may be slower than a store may be.
             let give_up = Instant::now() + PATIENCE;
