@@ -98,6 +98,9 @@ impl fmt::Display for CertificateName {
     }
 }
 
+/// Names that many callers have in common: kept once for all of them.
+pub type Words = Arc<[String]>;
+
 /// The proven caller of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
@@ -111,9 +114,9 @@ pub struct Principal {
     pub email: Option<String>,
     /// Roles held, compared by `role:x`. Of an application user: its own and those of its groups,
     /// without the `default` role that all of them hold.
-    pub roles: Vec<String>,
+    pub roles: Words,
     /// Scopes granted to the token, compared by `scope:x`.
-    pub scopes: Vec<String>,
+    pub scopes: Words,
     /// Where it belongs; only with `[usergrid]`, and then for everybody but a guest.
     pub home: Option<Arc<Home>>,
 }
@@ -147,8 +150,8 @@ impl Principal {
             id: String::new(),
             name: None,
             email: None,
-            roles: Vec::new(),
-            scopes: Vec::new(),
+            roles: Words::default(),
+            scopes: Words::default(),
             home: None,
         }
     }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Scenarios whose instructions have a budget.
-const COUNTED: &[&str] = &["hot64", "log", "public", "garbage", "tenants", "rand10k", "uncached"];
+const COUNTED: &[&str] = &["hot64", "log", "public", "garbage", "tenants", "uncached"];
 
 /// Connections that ask again at once: one worker always has something to do.
 const CONNECTIONS: usize = 16;

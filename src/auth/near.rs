@@ -6,8 +6,9 @@
 //! changes and has answered within the last second. Concurrent misses share one question.
 
 use std::{
+    collections::HashSet,
     convert::Infallible,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -18,7 +19,7 @@ use crate::{
     cache::{self, Cache},
     config::Tokens,
     fences::{Fence, Fences, Lives, Marks, Reading},
-    principal::Principal,
+    principal::{Principal, Words},
     store::{Store, StoreError},
     token::{keyring::Verified, ttl::unix_ms},
 };
@@ -28,6 +29,9 @@ const UNKNOWN_LIFE: Duration = Duration::from_secs(1);
 
 /// Unknown tokens have a small space of their own, so that asking for many throws nobody out.
 const UNKNOWN_MAX: usize = 10_000;
+
+/// Most lists of roles and scopes that are kept once for all.
+const WORDS_MAX: usize = 1_024;
 
 /// Longer than anything is kept, and short enough for any clock.
 const LONGEST: Duration = Duration::from_secs(400 * 86_400);
@@ -156,6 +160,8 @@ pub struct NearCache {
     confirmed: Cache<Key, Confirmed, Failure>,
     unknown: Cache<Key, Refusal, Infallible>,
     lifetimes: Lifetimes,
+    /// Lists of roles and scopes, of which there are far fewer than tokens.
+    words: Arc<Mutex<HashSet<Words>>>,
 }
 
 impl std::fmt::Debug for NearCache {
@@ -174,6 +180,7 @@ impl NearCache {
             confirmed: Cache::new(most),
             unknown: Cache::new(UNKNOWN_MAX),
             lifetimes: Lifetimes { lives: config.lives(), grace: config.grace },
+            words: Arc::default(),
         }
     }
 
@@ -216,14 +223,33 @@ impl NearCache {
     /// judged, is set back meanwhile.
     pub(super) fn confirmed(
         &self,
-        identity: Identity,
+        mut identity: Identity,
         marks: Marks,
         reading: Reading,
     ) -> Confirmed {
+        let principal = &mut identity.principal;
+        for words in [&mut principal.roles, &mut principal.scopes] {
+            *words = self.once(words);
+        }
         let now_ms = unix_ms(SystemTime::now());
         let left = u64::try_from(identity.expires_ms.saturating_sub(now_ms)).unwrap_or(0);
         let left = Duration::from_millis(left).min(LONGEST);
         Confirmed { identity: Arc::new(identity), marks, reading, ends: reading.at + left }
+    }
+
+    /// The list that is kept for all who have these words.
+    fn once(&self, words: &Words) -> Words {
+        let mut known = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(words) {
+            return Arc::clone(known);
+        }
+        if known.len() >= WORDS_MAX {
+            known.retain(|words| Arc::strong_count(words) > 1);
+        }
+        if known.len() < WORDS_MAX {
+            known.insert(Arc::clone(words));
+        }
+        Arc::clone(words)
     }
 
     /// Who `key` proves, or why it proves nobody, as far as that is known here.

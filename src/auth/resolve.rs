@@ -387,8 +387,8 @@ fn identity(record: TokenRecord, expires_ms: i64) -> Identity {
             id: record.subject,
             name: record.name,
             email: record.email,
-            roles: record.roles,
-            scopes: record.scopes,
+            roles: record.roles.into(),
+            scopes: record.scopes.into(),
             home: None,
         },
     }
@@ -403,8 +403,8 @@ fn foreign_identity(found: ForeignFound) -> Identity {
             id: found.subject,
             name: found.name,
             email: found.email,
-            roles: found.roles,
-            scopes: found.scopes,
+            roles: found.roles.into(),
+            scopes: found.scopes.into(),
             home: None,
         },
     }

@@ -10,10 +10,11 @@ mod table;
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher as _, Hash, RandomState},
+    hash::{BuildHasher as _, Hash},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use foldhash::quality::RandomState;
 use tokio::sync::OnceCell;
 
 pub use self::table::Table;
@@ -43,7 +44,7 @@ type Flight<V, E> = OnceCell<Result<V, E>>;
 
 struct Shard<K, V, E> {
     table: Table<K, V, RandomState>,
-    flights: HashMap<K, Arc<Flight<V, E>>>,
+    flights: HashMap<K, Arc<Flight<V, E>>, RandomState>,
 }
 
 /// What was found, and how.
@@ -60,11 +61,11 @@ impl<K: Hash + Eq + Clone, V: Clone, E: Clone> Cache<K, V, E> {
     #[must_use]
     pub fn new(most: usize) -> Self {
         let count = (most / SHARD_ENTRIES_MIN).clamp(1, SHARDS_MAX);
-        let hasher = RandomState::new();
+        let hasher = RandomState::default();
         let shard = || Shard {
             // Another hash than the one that led to the shard.
-            table: Table::new(most / count, RandomState::new()),
-            flights: HashMap::new(),
+            table: Table::new(most / count, RandomState::default()),
+            flights: HashMap::default(),
         };
         let shards = (0..count).map(|_| Mutex::new(shard())).collect();
         Self { shards, hasher }

@@ -6,7 +6,7 @@ use super::tenants;
 use crate::{
     permission::PermissionSet,
     policy::requirement::At,
-    principal::{Home, Named, Principal, PrincipalKind},
+    principal::{Home, Named, Principal, PrincipalKind, Words},
 };
 
 /// Where, what is wrong, and what to write.
@@ -91,9 +91,11 @@ impl Reader {
         let (kind, is_person) = (self.principal.kind, self.is_person());
         let principal = &mut self.principal;
         match (attribute, kind) {
-            ("role", PrincipalKind::User) => principal.roles.push(value.to_owned()),
-            ("role", PrincipalKind::ApplicationUser) => principal.roles.push(value.to_lowercase()),
-            ("scope", PrincipalKind::User) => principal.scopes.push(value.to_owned()),
+            ("role", PrincipalKind::User) => add(&mut principal.roles, value.to_owned()),
+            ("role", PrincipalKind::ApplicationUser) => {
+                add(&mut principal.roles, value.to_lowercase())
+            }
+            ("scope", PrincipalKind::User) => add(&mut principal.scopes, value.to_owned()),
             ("name" | "email", _) if !is_person => {
                 return Err(fault(format!("`{attribute}` is nothing that a client has")));
             }
@@ -187,4 +189,9 @@ pub(crate) fn at_home(mut principal: Principal, homes: Vec<At>) -> Result<Princi
     }
     principal.home = Some(Arc::new(home));
     Ok(principal)
+}
+
+/// One word more.
+fn add(words: &mut Words, word: String) {
+    *words = words.iter().cloned().chain([word]).collect();
 }

@@ -301,8 +301,8 @@ mod tests {
         assert_eq!((asked.host.as_str(), asked.target.as_str()), ("a.example", "/x?y=1"));
         let principal = asked.principal.unwrap();
         assert_eq!(principal.id, "eve b");
-        assert_eq!(principal.roles, ["night shift"]);
-        assert_eq!(principal.scopes, ["s"]);
+        assert_eq!(*principal.roles, ["night shift"]);
+        assert_eq!(*principal.scopes, ["s"]);
         let shown = parse_asked("GET /x cert=App.example cert=10.0.0.1", false).unwrap().names;
         assert_eq!(shown, ["app.example", "10.0.0.1"].map(CertificateName::read));
         assert!(parse_asked("GET /x as guest", false).unwrap().principal.is_none());

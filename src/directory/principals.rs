@@ -14,7 +14,7 @@ use super::{
 use crate::{
     fences::{Mark, Marks},
     permission::PermissionSet,
-    principal::{Home, Named, Principal, PrincipalKind},
+    principal::{Home, Named, Principal, PrincipalKind, Words},
     secret::Secret,
     store::{StoreError, documents::DocumentKey},
     token::record::{Holder, TokenRecord},
@@ -204,7 +204,7 @@ pub(super) fn user_of(
     Ok(Principal {
         kind: PrincipalKind::ApplicationUser,
         id: user.id.to_string(),
-        roles: user.effective_roles(&table.unwrap_or_default()),
+        roles: user.effective_roles(&table.unwrap_or_default()).into(),
         home: Some(Arc::new(Home {
             organizations: vec![application.organization],
             application: Some(Named { id: application.id, name: application.name }),
@@ -212,7 +212,7 @@ pub(super) fn user_of(
         })),
         name: Some(user.username),
         email: user.email,
-        scopes: Vec::new(),
+        scopes: Words::default(),
     })
 }
 

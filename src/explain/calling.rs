@@ -8,7 +8,7 @@ use crate::{
     gateway::Refusal,
     permission::PermissionSet,
     policy::Presented,
-    principal::{Home, Principal, PrincipalKind},
+    principal::{Home, Principal, PrincipalKind, Words},
     token::{keyring::Verified, ttl::NEVER_MS},
 };
 
@@ -80,22 +80,22 @@ pub(super) fn calling(
             Ok((CallerIs::Known(identity.principal.clone()), Some(found)))
         }
         Some(Proof::Signed(_) | Proof::Unseen) => {
-            let somebody = if usergrid { &*SOMEBODY_OF_A_TENANT } else { &SOME_USER };
+            let somebody = if usergrid { &*SOMEBODY_OF_A_TENANT } else { &*SOME_USER };
             Ok((CallerIs::SomeUser(somebody), None))
         }
     }
 }
 
 /// A user without a name, a role or a scope. Whatever lets it in lets everybody in.
-static SOME_USER: Principal = Principal {
+static SOME_USER: LazyLock<Principal> = LazyLock::new(|| Principal {
     kind: PrincipalKind::User,
     id: String::new(),
     name: None,
     email: None,
-    roles: Vec::new(),
-    scopes: Vec::new(),
+    roles: Words::default(),
+    scopes: Words::default(),
     home: None,
-};
+});
 
 /// The same, of tenants that no path means: what asks for somebody of a tenant does not let it in.
 static SOMEBODY_OF_A_TENANT: LazyLock<Principal> = LazyLock::new(|| Principal {

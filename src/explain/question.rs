@@ -95,8 +95,8 @@ impl Caller {
             id: self.id.clone(),
             name: self.name.clone(),
             email: self.email.clone(),
-            roles: self.roles.clone(),
-            scopes: self.scopes.clone(),
+            roles: self.roles.clone().into(),
+            scopes: self.scopes.clone().into(),
             home: None,
         };
         if tenants {
@@ -120,7 +120,7 @@ impl Caller {
         if !principal.roles.is_empty() && kind != PrincipalKind::ApplicationUser {
             return Err(bad("only an application's user has roles".to_owned()));
         }
-        principal.roles.iter_mut().for_each(|role| *role = role.to_lowercase());
+        principal.roles = principal.roles.iter().map(|role| role.to_lowercase()).collect();
         at_home(principal, self.homes().map_err(bad)?).map_err(|_| {
             let keys = match kind {
                 PrincipalKind::AdminUser | PrincipalKind::Organization => {

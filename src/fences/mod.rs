@@ -6,10 +6,11 @@
 //! while the mark holds.
 
 use std::{
-    hash::{BuildHasher as _, RandomState},
+    hash::BuildHasher as _,
     sync::atomic::{AtomicU32, AtomicU64, Ordering::AcqRel, Ordering::Acquire},
 };
 
+use foldhash::quality::RandomState;
 use uuid::Uuid;
 
 pub use self::{
@@ -95,7 +96,7 @@ impl Default for Fences {
             fences,
             epoch: AtomicU64::new(0),
             moves: AtomicU64::new(0),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             ears: listener::Ears::new(),
         }
     }

@@ -236,8 +236,8 @@ mod tests {
             id: "7f3f/ü".to_owned(),
             name: None,
             email: Some("eve@shop.example".to_owned()),
-            roles: vec!["buyer".to_owned(), "night shift,x".to_owned()],
-            scopes: Vec::new(),
+            roles: ["buyer".to_owned(), "night shift,x".to_owned()].into(),
+            scopes: [].into(),
             home: None,
         }
     }

@@ -105,7 +105,7 @@ impl Peer {
     }
 
     /// Whether the connection came over TLS.
-    pub(super) fn over_tls(&self) -> bool {
+    pub(crate) fn over_tls(&self) -> bool {
         self.session.is_some()
     }
 

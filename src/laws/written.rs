@@ -43,7 +43,7 @@ pub(super) fn read(data: &[u8]) -> Option<(Parts, Option<Principal>)> {
             name: name.filter(|name| !name.is_empty()),
             email,
             scopes: roles.iter().rev().cloned().collect(),
-            roles,
+            roles: roles.into(),
             home: None,
         }
     });

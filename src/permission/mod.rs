@@ -7,8 +7,9 @@ mod pattern;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use foldhash::fast::FixedState;
 use http::Method;
 
 use glob::folded;
@@ -21,8 +22,9 @@ pub struct PermissionSet {
     root: Methods,
     /// `/**`, which most roles hold and which needs no look at the path.
     everything: Methods,
-    /// Patterns by the first segment they name: sorted, so that a thousand of them cost a search.
-    named: Vec<(String, Vec<Grant>)>,
+    /// Patterns by the first segment they name, so that a thousand of them cost no more than ten. What is
+    /// looked for may be chosen by a stranger, what is there is not: a fixed hash will do.
+    named: HashMap<String, Vec<Grant>, FixedState>,
     /// Patterns whose first segment could be several.
     unnamed: Vec<Grant>,
 }
@@ -76,8 +78,7 @@ impl PermissionSet {
             }
         }
         set.named = named.into_iter().collect();
-        let groups = set.named.iter_mut().map(|(_, grants)| grants);
-        for grants in groups.chain([&mut set.unnamed]) {
+        for grants in set.named.values_mut().chain([&mut set.unnamed]) {
             grants.sort_unstable();
             grants.dedup();
         }
@@ -101,8 +102,12 @@ impl PermissionSet {
     }
 
     fn named(&self, first: &str) -> Option<&[Grant]> {
-        let found = self.named.binary_search_by(|(name, _)| name.chars().cmp(folded(first)));
-        Some(&self.named[found.ok()?].1)
+        let is_folded = first.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+        let found = match is_folded {
+            true => self.named.get(first),
+            false => self.named.get(&folded(first).collect::<String>()),
+        };
+        found.map(Vec::as_slice)
     }
 
     fn grant(&mut self, methods: Methods, path: &str, named: &mut BTreeMap<String, Vec<Grant>>) {

@@ -11,8 +11,8 @@ fn each_level_answers_what_the_next_one_told_it() {
         let resolved = first.resolve(&token, now()).await.unwrap();
         assert_eq!(resolved.level, Level::Store);
         assert_eq!(resolved.identity.principal.id, "ann");
-        assert_eq!(resolved.identity.principal.roles, ["buyer"]);
-        assert_eq!(resolved.identity.principal.scopes, ["read"]);
+        assert_eq!(*resolved.identity.principal.roles, ["buyer"]);
+        assert_eq!(*resolved.identity.principal.scopes, ["read"]);
         assert_eq!(
             (resolved.identity.issued_ms, resolved.identity.expires_ms),
             (Some(1), NEVER_MS)

@@ -31,7 +31,7 @@ fn outcome(
 }
 
 fn bob(role: &str) -> Principal {
-    let roles = vec![role.to_owned()];
+    let roles = [role.to_owned()].into();
     Principal { kind: PrincipalKind::User, id: "bob".to_owned(), roles, ..Principal::guest() }
 }
 

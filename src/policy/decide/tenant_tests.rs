@@ -285,7 +285,7 @@ fn somebody_without_a_home_is_a_stranger_to_every_tenant() {
     let plain = Principal {
         kind: PrincipalKind::User,
         id: "eve".to_owned(),
-        roles: vec!["buyer".to_owned()],
+        roles: ["buyer".to_owned()].into(),
         ..Principal::guest()
     };
     for right in ["authenticated", "role:buyer", "self:{id}", "permissions", "authenticated@*"] {

@@ -11,8 +11,8 @@ fn eve() -> Principal {
         id: "eve".to_owned(),
         name: Some("Eve".to_owned()),
         email: None,
-        roles: vec!["buyer".to_owned(), "clerk".to_owned()],
-        scopes: Vec::new(),
+        roles: ["buyer".to_owned(), "clerk".to_owned()].into(),
+        scopes: [].into(),
         home: None,
     }
 }
@@ -111,7 +111,7 @@ mod tenants {
         Principal {
             kind: PrincipalKind::ApplicationUser,
             id: "eve".to_owned(),
-            roles: vec!["buyer".to_owned()],
+            roles: ["buyer".to_owned()].into(),
             home: Some(Arc::new(home)),
             ..Principal::guest()
         }

@@ -3,9 +3,10 @@
 //! Walking goes from the most specific rule to the widest, without allocating and without reading a
 //! segment twice in the same case. Which rule may win by its method is the caller's business.
 
-use std::{cmp::Ordering, ops::ControlFlow};
+use std::{cmp::Ordering, hash::BuildHasher as _, ops::ControlFlow};
 
-use foldhash::{HashMap, HashMapExt as _};
+use foldhash::{HashMap, HashMapExt as _, fast::FixedState};
+use hashbrown::HashTable;
 
 use super::super::{
     Rule,
@@ -33,10 +34,20 @@ pub(super) fn best(entries: &[Entry], verb: Verb) -> Option<(Claim, &Entry)> {
     best
 }
 
+/// So many literals are found as fast by halving.
+const FEW: usize = 8;
+
+fn hash(literal: &str) -> u64 {
+    FixedState::default().hash_one(literal)
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Node {
     /// Sorted by the literal.
     pub(super) literals: Vec<(Box<str>, usize)>,
+    /// Where in `literals` one is, if there are many: what a request costs does not grow with the rules.
+    /// What is looked for may be chosen by a stranger, what is there is not: a fixed hash will do.
+    places: HashTable<u32>,
     pub(super) capture: Option<usize>,
     /// Rules whose path ends here.
     pub(super) exact: Vec<Entry>,
@@ -47,7 +58,23 @@ pub(super) struct Node {
 impl Node {
     /// The child for a literal that is already folded where case does not count.
     pub(super) fn literal(&self, value: &str) -> Option<usize> {
-        self.find(|literal| literal.cmp(value))
+        if self.places.is_empty() {
+            return self.find(|literal| literal.cmp(value));
+        }
+        let is_it = |place: &u32| *self.literals[*place as usize].0 == *value;
+        let place = self.places.find(hash(value), is_it)?;
+        Some(self.literals[*place as usize].1)
+    }
+
+    /// The rules are all there.
+    fn settle(&mut self) {
+        if self.literals.len() <= FEW {
+            return;
+        }
+        for (place, (literal, _)) in (0_u32..).zip(&self.literals) {
+            let hash_of = |place: &u32| hash(&self.literals[*place as usize].0);
+            self.places.insert_unique(hash(literal), place, hash_of);
+        }
     }
 
     /// The child for a segment of a request.
@@ -101,6 +128,7 @@ impl Index {
             let node = &mut index.nodes[node];
             if area.open { node.open.push(entry) } else { node.exact.push(entry) }
         }
+        index.nodes.iter_mut().for_each(Node::settle);
         index
     }
 

@@ -107,6 +107,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Connection<S> {
                     Box::pin(self.close()).await;
                     return None;
                 }
+                // Closing says as much; TLS has a last word.
+                After::Broken if !self.peer.over_tls() => return None,
                 After::Broken => {
                     poll_fn(|cx| Pin::new(&mut self.line.borrow_mut().stream).poll_shutdown(cx))
                         .await

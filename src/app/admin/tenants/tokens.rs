@@ -47,7 +47,7 @@ impl Desk {
             token: token.expose().to_owned(),
             id,
             subject: principal.name.unwrap_or(principal.id),
-            roles: principal.roles,
+            roles: principal.roles.to_vec(),
             scopes: Vec::new(),
             expires: instant(expires_ms),
         })
