@@ -33,9 +33,6 @@ const UNKNOWN_MAX: usize = 10_000;
 /// Most lists of roles and scopes that are kept once for all.
 const WORDS_MAX: usize = 1_024;
 
-/// Longer than anything is kept, and short enough for any clock.
-const LONGEST: Duration = Duration::from_secs(400 * 86_400);
-
 /// Questions until an answer is found that no revocation overtook. A bump needs an acknowledged
 /// write, so that three in a row within one token's look-ups mean a storm, not bad luck.
 const TRIES: usize = 3;
@@ -60,8 +57,9 @@ pub struct Confirmed {
     pub(super) marks: Marks,
     /// When, and over which connection.
     pub(super) reading: Reading,
-    /// When the token expires, by a clock that nobody sets.
-    ends: Instant,
+    /// Milliseconds from the reading until the token expires, by a clock that nobody sets; as many as there
+    /// is room for where it is later, which is longer than anything counts.
+    left_ms: u32,
 }
 
 /// How long confirmations count.
@@ -76,9 +74,15 @@ impl Confirmed {
     /// Whether it need not be asked for again: it is young enough, no link to the store was lost since,
     /// and nothing behind it has changed as far as anybody told.
     pub(super) fn counts(&self, fences: &Fences, lifetimes: Lifetimes, now: Instant) -> bool {
-        now < self.ends
+        self.is_within(Duration::MAX, now)
             && fences.vouch(&self.reading, lifetimes.lives, now)
             && self.unrevoked(fences)
+    }
+
+    /// Whether it is younger than `life`, and its token has not expired.
+    fn is_within(&self, life: Duration, now: Instant) -> bool {
+        let age = now.saturating_duration_since(self.reading.at);
+        age < life && age < Duration::from_millis(u64::from(self.left_ms))
     }
 
     fn unrevoked(&self, fences: &Fences) -> bool {
@@ -87,13 +91,13 @@ impl Confirmed {
 
     /// Whether it stands in for a store that cannot be asked.
     fn graces(&self, fences: &Fences, lifetimes: Lifetimes, now: Instant) -> bool {
-        now < self.ends && now < self.reading.at + lifetimes.grace && self.unrevoked(fences)
+        self.is_within(lifetimes.grace, now) && self.unrevoked(fences)
     }
 
     /// Whether it may count for anything once more.
     fn is_of_use(&self, fences: &Fences, lifetimes: Lifetimes, now: Instant) -> bool {
         let longest = lifetimes.lives.heard.max(lifetimes.grace);
-        now < self.ends && now < self.reading.at + longest && self.unrevoked(fences)
+        self.is_within(longest, now) && self.unrevoked(fences)
     }
 }
 
@@ -207,6 +211,11 @@ impl NearCache {
         self.lifetimes
     }
 
+    /// How long what was read from the store counts.
+    pub(super) fn lives(&self) -> Lives {
+        self.lifetimes.lives
+    }
+
     /// Of what is found here, the store vouched this long ago at most: then it was asked, or had told of
     /// every change.
     #[must_use]
@@ -232,9 +241,9 @@ impl NearCache {
             *words = self.once(words);
         }
         let now_ms = unix_ms(SystemTime::now());
-        let left = u64::try_from(identity.expires_ms.saturating_sub(now_ms)).unwrap_or(0);
-        let left = Duration::from_millis(left).min(LONGEST);
-        Confirmed { identity: Arc::new(identity), marks, reading, ends: reading.at + left }
+        let left = identity.expires_ms.saturating_sub(now_ms).clamp(0, i64::from(u32::MAX));
+        let left_ms = u32::try_from(left).unwrap_or(0);
+        Confirmed { identity: Arc::new(identity), marks, reading, left_ms }
     }
 
     /// The list that is kept for all who have these words.

@@ -27,7 +27,7 @@ const FENCES: usize = 16_384;
 /// Shared by all workers.
 pub struct Fences {
     fences: Box<[AtomicU32]>,
-    epoch: AtomicU64,
+    epoch: AtomicU32,
     /// How often any fence has moved.
     moves: AtomicU64,
     /// Random, so that nobody can choose keys that share a fence.
@@ -94,7 +94,7 @@ impl Default for Fences {
         let fences = (0..FENCES).map(|_| AtomicU32::new(0)).collect();
         Self {
             fences,
-            epoch: AtomicU64::new(0),
+            epoch: AtomicU32::new(0),
             moves: AtomicU64::new(0),
             hasher: RandomState::default(),
             ears: listener::Ears::new(),
@@ -216,7 +216,7 @@ impl Fences {
     /// The epoch of the links. It moves when one is lost or made: what was read over a link that
     /// died may have changed unseen, and has to be asked for again.
     #[must_use]
-    pub fn epoch(&self) -> u64 {
+    pub fn epoch(&self) -> u32 {
         self.epoch.load(Acquire)
     }
 

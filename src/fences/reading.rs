@@ -9,7 +9,7 @@ use super::{Ear, Fences, HEARD_FOR};
 pub struct Reading {
     /// When it was asked.
     pub at: Instant,
-    epoch: u64,
+    epoch: u32,
     ear: Option<Ear>,
 }
 

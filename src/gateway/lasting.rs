@@ -174,7 +174,7 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Seen {
     moves: u64,
-    epoch: u64,
+    epoch: u32,
 }
 
 impl Seen {

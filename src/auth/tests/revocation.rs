@@ -127,6 +127,32 @@ fn a_token_issued_after_revoking_all_works_at_once_on_another_gateway() {
 }
 
 #[test]
+fn another_token_of_a_known_principal_is_half_a_look_up_and_one_of_a_newer_generation_a_whole_one()
+{
+    let server = TestRedis::start();
+    on_worker(async {
+        let (here, there) = (long(), long());
+        let store = redis(server.port, SHORT, &here).await;
+        // Nobody tells this one of anything.
+        server.command(&["ACL", "SETUSER", "default", "-client|tracking"]);
+        let elsewhere = own(&there, &redis(server.port, SHORT, &there).await);
+        let (first, second) =
+            (issue(&store, 1, "ann", NEVER_MS).await, issue(&store, 2, "ann", NEVER_MS).await);
+        let asked = || (server.calls("get"), server.calls("hmget"));
+        assert_eq!(level(&elsewhere, &first).await, Level::Store);
+        let before = asked();
+        assert_eq!(level(&elsewhere, &second).await, Level::Store);
+        assert_eq!(asked(), (before.0 + 1, before.1));
+
+        here.revoke_all(&store, "ann").await.unwrap();
+        let third = issue(&store, 3, "ann", NEVER_MS).await;
+        let before = asked();
+        assert_eq!(level(&elsewhere, &third).await, Level::Store);
+        assert_eq!(asked(), (before.0 + 1, before.1 + 1));
+    });
+}
+
+#[test]
 fn a_missing_principal_refuses() {
     let server = TestRedis::start();
     on_worker(async {
