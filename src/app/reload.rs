@@ -53,17 +53,13 @@ impl<'a> Reloader<'a> {
         // more, and never missed.
         self.app.fingerprint = bytes;
         self.app.manager.reloading();
-        let taken = self.take_over(&before);
+        let taken = self.take_over_all(before);
         self.app.metrics.reloaded(taken.is_ok());
+        let now = self.app.generation();
+        files.follow(&now.config.sources);
         match taken {
             Ok(rules) => {
-                let now = self.app.generation();
                 self.app.metrics.loaded(SystemTime::now());
-                let known = std::mem::take(&mut self.app.fingerprint);
-                self.app.fingerprint = fingerprint(&now.config.sources);
-                let still_read = known.into_iter().filter(|(f, _)| now.config.sources.contains(f));
-                self.app.fingerprint.extend(still_read);
-                files.follow(&now.config.sources);
                 event(
                     Level::Info,
                     "reloaded; the new configuration is in force",
@@ -79,6 +75,20 @@ impl<'a> Reloader<'a> {
                 self.app.manager.ready(message);
                 event(Level::Error, message, &[("error", &error)]);
             }
+        }
+    }
+
+    /// Takes the configuration over. A file that it did not read before was read before anybody remembered
+    /// its bytes: then all is read once more, so that no change in between is missed.
+    fn take_over_all(&mut self, mut before: Arc<Generation>) -> Result<usize, NotTaken> {
+        loop {
+            let rules = self.take_over(&before)?;
+            let now = self.app.generation();
+            if now.config.sources == before.config.sources {
+                return Ok(rules);
+            }
+            self.app.fingerprint = fingerprint(&now.config.sources);
+            before = now;
         }
     }
 
