@@ -3,6 +3,7 @@
 pub mod credential;
 pub mod hot;
 pub mod near;
+mod owners;
 pub mod resolve;
 pub mod unresolved;
 

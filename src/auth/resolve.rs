@@ -12,7 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foldhash::fast::RandomState;
 use sha2::{Digest as _, Sha256};
 
 pub use super::unresolved::Unresolved;
@@ -20,12 +19,12 @@ use super::{
     credential::Credential,
     hot::{Caller, HotLevel},
     near::{Confirmed, Failure, Found, Identity, Key, NearCache, Refusal},
+    owners::{Owner, Owners},
 };
 use crate::{
-    cache::Table,
     config::Foreign,
     directory::{Directory, Standing, vault::ClientId},
-    fences::{Fences, Mark, Marks, Reading},
+    fences::{Fences, Marks, Reading},
     principal::{Principal, PrincipalKind},
     secret::Secret,
     store::{
@@ -34,7 +33,7 @@ use crate::{
     },
     token::{
         keyring::{Keyring, Verified},
-        record::{PrincipalState, TokenRecord},
+        record::TokenRecord,
         ttl::NEVER_MS,
     },
 };
@@ -120,20 +119,8 @@ pub struct Resolver {
     /// With [`Scheme::Tenants`].
     directory: Option<Directory>,
     hot: RefCell<HotLevel>,
-    /// Principals of tokens that were looked up, by subject: another token of the same is half a look-up.
-    owners: RefCell<Table<Box<str>, Owner, RandomState>>,
+    owners: Owners,
 }
-
-/// A principal as the store had it a moment ago.
-#[derive(Clone, Copy)]
-struct Owner {
-    state: PrincipalState,
-    mark: Mark,
-    reading: Reading,
-}
-
-/// Most principals that a worker remembers.
-const OWNERS_MAX: usize = 16_384;
 
 impl std::fmt::Debug for Resolver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -146,8 +133,7 @@ impl Resolver {
     #[must_use]
     pub fn new(scheme: Scheme, near: NearCache, store: Store) -> Self {
         let hot = RefCell::new(HotLevel::new());
-        let owners = RefCell::new(Table::new(OWNERS_MAX, RandomState::default()));
-        Self { scheme, near, store, directory: None, hot, owners }
+        Self { scheme, near, store, directory: None, hot, owners: Owners::new() }
     }
 
     /// The same, for principals of `directory`.
@@ -271,22 +257,20 @@ impl Resolver {
             let standing = directory.holder(&record, token).await?;
             return self.confirmed(standing, times, reading);
         }
-        if let Some(Owner { state, mark, reading }) = self.owner(&record.subject)
-            && state.active
-            && state.generation == record.generation
-        {
-            let (identity, marks) =
-                (identity(record, verified.expires_ms), Marks::of(token).and(mark));
-            return Ok(self.near.confirmed(identity, marks, reading));
+        let worth = (self.fences(), self.near.lives());
+        let known = self.owners.letting_in(&record.subject, record.generation, worth);
+        if let Some(owner) = known {
+            let marks = Marks::of(token).and(owner.mark);
+            let identity = identity(record, verified.expires_ms);
+            return Ok(self.near.confirmed(identity, marks, reading.with(owner.reading)));
         }
-        let reading = self.near.reading(&self.store);
+        let read_owner = self.near.reading(&self.store);
         let mark = self.fences().mark(self.fences().of_subject(&record.subject));
         let marks = Marks::of(token).and(mark);
         let state = self.store.principal(&record.subject).await?;
         if let Some(state) = state {
-            let stands = |owner: &Owner| self.stands(owner);
-            let (subject, owner) = (record.subject.as_str().into(), Owner { state, mark, reading });
-            self.owners.borrow_mut().put(subject, owner, stands);
+            let owner = Owner { state, mark, reading: read_owner };
+            self.owners.remember(&record.subject, owner, worth);
         }
         let wrong = match state {
             None => Some(Unresolved::PrincipalMissing),
@@ -301,17 +285,6 @@ impl Resolver {
                 Ok(self.near.confirmed(identity, marks, reading))
             }
         }
-    }
-
-    /// What is known of a principal. It may let a token in, as a cached identity may, and refuses none: a
-    /// token that was issued since may be of a newer generation.
-    fn owner(&self, subject: &str) -> Option<Owner> {
-        self.owners.borrow_mut().get(subject, |owner| self.stands(owner)).copied()
-    }
-
-    fn stands(&self, owner: &Owner) -> bool {
-        let fences = self.fences();
-        fences.vouch(&owner.reading, self.near.lives(), Instant::now()) && fences.holds(owner.mark)
     }
 
     /// What the directory says of a principal, as the near cache keeps it.

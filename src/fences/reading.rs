@@ -13,6 +13,15 @@ pub struct Reading {
     ear: Option<Ear>,
 }
 
+impl Reading {
+    /// Of what was made of both, which were read over one connection: as old as the older, and of no
+    /// epoch but one that both are of.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self { at: self.at.min(other.at), epoch: self.epoch.min(other.epoch), ear: self.ear }
+    }
+}
+
 /// How long what was read counts without being asked for again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lives {
@@ -79,6 +88,23 @@ mod tests {
         assert!(counts(&told, 29_900) && !counts(&told, 30_000));
         fences.next_epoch();
         assert!(!counts(&told, 0) && !counts(&untold, 0));
+    }
+
+    #[test]
+    fn what_was_made_of_two_readings_counts_while_both_do() {
+        let fences = Fences::new();
+        let first = fences.reading(None);
+        let second = Reading { at: first.at + Duration::from_millis(100), ..fences.reading(None) };
+        for both in [first.with(second), second.with(first)] {
+            assert!(fences.vouch(&both, LIVES, first.at + Duration::from_millis(499)));
+            assert!(!fences.vouch(&both, LIVES, first.at + Duration::from_millis(500)));
+        }
+        // A connection was lost and made between the two.
+        fences.next_epoch();
+        let later = fences.reading(None);
+        for both in [first.with(later), later.with(first)] {
+            assert!(!fences.vouch(&both, LIVES, first.at));
+        }
     }
 
     #[test]

@@ -82,6 +82,8 @@ struct Live {
     given_up: Notify,
     /// Why it does not tell of changes, if so.
     mute: Option<String>,
+    /// It was given up or closed: an answer that somebody takes only now vouches for nothing any more.
+    gone: Cell<bool>,
     /// Since when a `PING` is answered with an error, and which.
     complaint: RefCell<Option<(SystemTime, String)>>,
 }
@@ -209,7 +211,8 @@ impl Shared {
         match tick::timeout_at(asked + limit, answer).await {
             Some(Ok(value)) => {
                 live.late.set(0);
-                if let (Some(listener), None) = (&self.listener, &live.mute) {
+                if let (Some(listener), None, false) = (&self.listener, &live.mute, live.gone.get())
+                {
                     listener.heard(asked);
                 }
                 Ok(value)
@@ -320,7 +323,10 @@ impl Shared {
         }
         let mut state = self.state.borrow_mut();
         let since = match &*state {
-            State::Up(_) => SystemTime::now(),
+            State::Up(live) => {
+                live.gone.set(true);
+                SystemTime::now()
+            }
             State::Down { since, .. } => *since,
         };
         *state = State::Down { since, cause };
@@ -355,6 +361,7 @@ async fn dial(shared: &Shared) -> Result<(Live, Driver, Facts), String> {
         late: Cell::new(0),
         given_up: Notify::new(),
         mute,
+        gone: Cell::new(false),
         complaint: RefCell::new(None),
     };
     Ok((live, driver, told(&answers)))
