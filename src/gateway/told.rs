@@ -160,6 +160,7 @@ mod tests {
     use super::*;
     use crate::{
         auth::{credential::CredentialError, resolve::Unresolved},
+        gateway::reject::reasons,
         policy::Denial,
         request::BadRequest,
         upstream::UpstreamError,
@@ -168,6 +169,10 @@ mod tests {
     /// What is kept by reason must be said by the reason alone.
     #[test]
     fn one_reason_says_one_thing() {
+        let mut words = reasons();
+        words.sort_unstable();
+        let twice: Vec<_> = words.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+        assert!(twice.is_empty(), "of two kinds of refusals: {twice:?}");
         let mut said = HashMap::new();
         let bad = BadRequest::ALL.iter().map(|bad| Refusal::from(*bad));
         let credentials = CredentialError::ALL.iter().map(|bad| Refusal::from(*bad));
