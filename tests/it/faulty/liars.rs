@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     super::harness::{backend::Backend, gateway::Setup, redis::Redis, until},
-    HEALED, Load, RULES, check, complaints, settled, verdict,
+    COLD, HEALED, Load, RULES, check, complaints, settled, verdict,
 };
 
 /// What is said in place of an answer of Redis.
@@ -105,7 +105,7 @@ fn check_lie(lie: Lie) {
     let gate = Setup::new(&backend.url()).key("store", &store).tables(RULES).start();
     let (hot, revoked) = (redis.issue("ann"), redis.issue("eve"));
     redis.revoke(&revoked);
-    let mut cold: Vec<String> = (0..300).map(|_| redis.issue("rob").text).collect();
+    let mut cold: Vec<String> = (0..=COLD).map(|_| redis.issue("rob").text).collect();
     let fresh = cold.pop().unwrap();
     until("the store", || (verdict(&gate, &hot.text) == "200").then_some(()));
 

@@ -4,11 +4,8 @@ use std::time::Instant;
 
 use super::{
     super::harness::{backend::Backend, gateway::Setup, redis::Redis, until},
-    HEALED, Load, RULES, check, complaints, issue, revoke, settled, verdict,
+    COLD, HEALED, Load, RULES, check, complaints, issue, revoke, settled, verdict,
 };
-
-/// Tokens that nobody has used before: enough for the longest of these tests.
-const COLD: usize = 300;
 
 /// One way to fail.
 struct Fault {
@@ -33,7 +30,7 @@ fn check_fault(fault: &Fault) {
     let revoked = until("a token", || issue(&gate, "eve"));
     let kept = until("a token", || issue(&gate, "sam"));
     until("its end", || revoke(&gate, &revoked).then_some(()));
-    let mut cold: Vec<String> = (0..COLD).map(|_| redis.issue("rob").text).collect();
+    let mut cold: Vec<String> = (0..3 * COLD + 1).map(|_| redis.issue("rob").text).collect();
     let fresh = cold.pop().unwrap();
     assert_eq!(settled(&gate, &hot), "200");
     until("all to be well", || complaints(&gate).is_empty().then_some(()));
