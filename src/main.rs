@@ -2,7 +2,7 @@
 
 /// Gives memory back when a crowd has left: glibc's keeps what ten thousand connections needed.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> std::process::ExitCode {
     tollgate::cli::run()
