@@ -12,7 +12,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, Waker},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Time between two ticks. 50 ms: fine enough for the shortest limit (100 ms), rare enough that
@@ -32,23 +32,40 @@ struct Timers {
 }
 
 thread_local! {
-    static NOW: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// Both clocks at the last tick.
+    static NOW: Cell<Option<(Instant, SystemTime)>> = const { Cell::new(None) };
     static TIMERS: RefCell<Timers> = RefCell::default();
 }
 
 /// The time of the last tick, or the real time where no tick runs.
 #[must_use]
 pub fn now() -> Instant {
-    NOW.get().unwrap_or_else(Instant::now)
+    NOW.get().map_or_else(Instant::now, |(now, _)| now)
+}
+
+/// The time of day at `now`, which is not long ago, without a look at the clock: as it was at the last
+/// tick, and what has passed since. So a clock that is set is followed within one [`PERIOD`].
+#[must_use]
+pub fn wall(now: Instant) -> SystemTime {
+    match NOW.get() {
+        Some((tick, wall)) => wall + now.saturating_duration_since(tick),
+        None => SystemTime::now(),
+    }
+}
+
+/// Looks at the clocks.
+fn look() -> Instant {
+    let now = Instant::now();
+    NOW.set(Some((now, SystemTime::now())));
+    now
 }
 
 /// Runs this thread's clock for ever, calling `each` after every tick. Spawn it once per worker.
 pub async fn run(each: impl Fn(Instant)) {
     loop {
-        NOW.set(Some(Instant::now()));
+        look();
         tokio::time::sleep(PERIOD).await;
-        let now = Instant::now();
-        NOW.set(Some(now));
+        let now = look();
         wake_due(now);
         each(now);
     }
@@ -175,6 +192,21 @@ mod tests {
             assert_eq!(timeout(Duration::from_secs(60), async { 7 }).await, Some(7));
             let never = std::future::pending::<()>();
             assert_eq!(timeout(Duration::from_millis(1), never).await, None);
+        });
+    }
+
+    #[test]
+    fn the_time_of_day_goes_on_between_two_ticks() {
+        let apart = |now: Instant, real: SystemTime| {
+            let told = wall(now);
+            told.max(real).duration_since(told.min(real)).unwrap()
+        };
+        assert!(apart(Instant::now(), SystemTime::now()) < Duration::from_secs(5));
+        on_worker(async {
+            let (now, real) = (Instant::now(), SystemTime::now());
+            assert!(apart(now, real) < Duration::from_secs(5));
+            let later = Duration::from_millis(7);
+            assert_eq!(wall(now + later), wall(now) + later);
         });
     }
 

@@ -15,12 +15,12 @@ use crate::{
     peers::{Ground, Peers, Site},
     process::{Process, tied},
     report::{self, Row, Table},
-    scenario::{Caller, Kind, Scenario, named},
+    scenario::{Caller, Kind, Scenario, Way, named},
     tokens, versions,
 };
 
 /// Scenarios whose instructions have a budget.
-const COUNTED: &[&str] = &["hot64", "log", "public", "garbage", "tenants", "uncached"];
+const COUNTED: &[&str] = &["hot64", "log", "public", "garbage", "tenants", "uncached", "newconn"];
 
 /// Connections that ask again at once: one worker always has something to do.
 const CONNECTIONS: usize = 16;
@@ -33,14 +33,8 @@ const LONG: u64 = 8_000;
 const SLACK: f64 = 1.03;
 
 /// What the global allocator calls.
-const ALLOCATES: &[&str] = &[
-    "mi_malloc_aligned",
-    "mi_zalloc_aligned",
-    "mi_realloc_aligned",
-    "mi_malloc",
-    "mi_zalloc",
-    "mi_realloc",
-];
+const ALLOCATES: &[&str] =
+    &["_rjem_malloc", "_rjem_mallocx", "_rjem_calloc", "_rjem_realloc", "_rjem_rallocx"];
 
 /// User instructions of a request, by scenario.
 #[derive(Serialize, Deserialize)]
@@ -127,7 +121,8 @@ fn callgrind(scenario: &Scenario, requests: u64) -> Outcome<Profile> {
         if scenario.caller == Caller::User { tokens::user(port, None)? } else { credentials };
     let asked = Arc::new(Asked::new(scenario, Arc::new(credentials)));
     let connections = CONNECTIONS;
-    let target = Target { asked, port, tls: None, connections, anew: false, requests, first: 0 };
+    let anew = scenario.way == Way::Anew;
+    let target = Target { asked, port, tls: None, connections, anew, requests, first: 0 };
     load::check(&target, scenario.name, false)?;
     let seen = load::run(&target, || Ok(()))?;
     if let Some(error) = seen.first {

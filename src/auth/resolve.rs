@@ -168,7 +168,22 @@ impl Resolver {
     ///
     /// [`Unresolved`] says whether the token is bad (401) or could not be checked (503).
     pub async fn resolve(&self, token: &str, now_ms: i64) -> Result<Resolved, Unresolved> {
-        let resolved = match self.hot(token) {
+        self.resolve_at(token, now_ms, Instant::now()).await
+    }
+
+    /// The same for whoever has just looked at the clock that nobody sets: `now` is what it told.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`resolve`](Self::resolve).
+    pub async fn resolve_at(
+        &self,
+        token: &str,
+        now_ms: i64,
+        now: Instant,
+    ) -> Result<Resolved, Unresolved> {
+        let hot = self.hot.borrow_mut().get(token, &self.near, now);
+        let resolved = match hot {
             Some(identity) => Resolved::here(identity, Level::Hot),
             None => self.look_up(token, now_ms).await?,
         };
@@ -176,10 +191,6 @@ impl Resolver {
             return Err(Unresolved::Expired);
         }
         Ok(resolved)
-    }
-
-    fn hot(&self, token: &str) -> Option<Rc<Caller>> {
-        self.hot.borrow_mut().get(token, &self.near, Instant::now())
     }
 
     fn remember(&self, token: &str, confirmed: Confirmed) -> Rc<Caller> {

@@ -20,6 +20,7 @@ use crate::{
         log::printable,
         metrics::Decision,
     },
+    tick,
     upstream::Progress,
     wire::Fields,
 };
@@ -75,12 +76,13 @@ impl AccessRecord {
         method: &Method,
         fields: &Fields,
     ) -> Box<Self> {
-        let at = SystemTime::now();
+        let started = Instant::now();
+        let at = tick::wall(started);
         Box::new(Self {
             gate: Rc::clone(gate),
             state: Rc::clone(state),
             peer: Rc::clone(peer),
-            started: Instant::now(),
+            started,
             method: method.clone(),
             target: String::new(),
             request_id: gate.ids.next(unix_ms(at)),
@@ -111,6 +113,11 @@ impl AccessRecord {
     /// When the request arrived; what the decision and expiries are judged by.
     pub(super) fn at(&self) -> SystemTime {
         self.at
+    }
+
+    /// The same by the clock that nobody sets.
+    pub(super) fn started(&self) -> Instant {
+        self.started
     }
 
     pub(super) fn target(&mut self, target: String) {

@@ -20,6 +20,7 @@ mod peer;
 mod proof;
 pub(crate) mod rehearse;
 mod reject;
+mod route;
 pub(crate) mod side_door;
 mod state;
 mod tenancy;
@@ -47,12 +48,12 @@ use self::{
     answer::Fit,
     forward::{About, Permitted},
     outbound::{Outbound, X_REQUEST_ID},
-    peer::Route,
+    route::Route,
 };
 pub use self::{
     body::Body,
     guess::Guesses,
-    peer::Peer,
+    peer::{Peer, Places},
     reject::{Refusal, reasons},
     state::{Gate, Generation, Shared, State},
     tunnel::Tunnel,
@@ -149,7 +150,8 @@ fn serve(
     async move {
         let config = &*state.config;
         let over_tls = peer.over_tls();
-        let request = Canonical::read(head, body.is_end_stream(), over_tls, &state.policy)?;
+        let (before, ends) = (peer.before(), body.is_end_stream());
+        let request = Canonical::read_after(before.as_ref(), head, ends, over_tls, &state.policy)?;
         if !peer.may_ask(request.authority.host()) {
             return Err(Refusal::Misdirected);
         }
@@ -291,7 +293,8 @@ async fn identify(
     if limited.is_some_and(|ip| gate.shared.guesses.exhausted(ip, limit, tick::now())) {
         return Err(Refusal::TooManyUnknown);
     }
-    match state.resolver.resolve(token.expose(), unix_ms(record.at())).await {
+    let (now_ms, now) = (unix_ms(record.at()), record.started());
+    match state.resolver.resolve_at(token.expose(), now_ms, now).await {
         Ok(resolved) => {
             record.identified(&resolved.identity, resolved.level, resolved.store_time);
             Ok(Some(resolved.identity))
@@ -310,7 +313,7 @@ async fn identify(
 /// that was not declared. A hash, compared and never believed.
 fn claim(state: &State, request: &Canonical, peer: &Peer) -> Option<u64> {
     let undeclared = state.config.trust.is_empty() && peer.is_private();
-    let name = &peer::X_FORWARDED_FOR;
+    let name = &route::X_FORWARDED_FOR;
     let lines = request.fields.all(name);
     let lines: Vec<&HeaderValue> = lines.filter(|_| undeclared).collect();
     (!lines.is_empty()).then(|| CLAIMS.hash_one(&lines))

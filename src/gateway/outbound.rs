@@ -12,7 +12,8 @@ use http::{
 
 use super::{
     Refusal,
-    peer::{Peer, Route},
+    peer::Peer,
+    route::Route,
     state::{Backend, Nobody},
 };
 use crate::{
@@ -58,7 +59,7 @@ impl Outbound<'_> {
         request_id: &HeaderValue,
         body: RequestBody,
     ) -> Result<Outgoing, Refusal> {
-        let asked = peer.asked(self.authority.as_str());
+        let asked = peer.asked(self.authority);
         let mut fields = self.fields;
         Route::forget(&mut fields);
         let identity = identity(&config.identity, permit.principal(), (self.caller, self.nobody))?;

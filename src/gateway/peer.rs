@@ -1,7 +1,6 @@
-//! The other end of a client connection, and whom it speaks for.
+//! The other end of a client connection, and what is said of it to backends.
 //!
-//! Locality and trust come from the socket alone. Forwarding fields of a peer that `[trust]` does not
-//! name are removed and rebuilt; those of a trusted peer are continued.
+//! Locality and trust come from the socket alone.
 
 use std::{
     cell::RefCell,
@@ -9,32 +8,26 @@ use std::{
     rc::Rc,
 };
 
-use http::{HeaderName, HeaderValue, header::FORWARDED};
+use foldhash::fast::RandomState;
+use http::{HeaderValue, header::FORWARDED};
 
+use super::route::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, node, trusted};
 use crate::{
+    cache::Table,
     config::Network,
     principal::Certificate,
-    request::fields::{is_forwarding, is_ordinary},
+    request::authority::Authority,
     tls::Session,
     wire::{Fields, Ready},
 };
 
-pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-
-/// Most hops of `X-Forwarded-For` that are read and sent on; a longer list is begun anew.
-const HOPS_MAX: usize = 32;
+/// Most addresses of which a worker remembers what it says of them: some 250 KB.
+const PLACES_MAX: usize = 256;
 
 /// A client connection's other end.
 #[derive(Debug)]
 pub struct Peer {
-    /// `None` for a unix socket.
-    ip: Option<IpAddr>,
-    /// `203.0.113.7`, or `unix`.
-    text: String,
-    field: HeaderValue,
-    forwarded: HeaderValue,
+    place: Rc<Place>,
     /// For the authority that was asked for last: a connection seldom asks for another.
     asked: RefCell<Option<Rc<Asked>>>,
     /// What the TLS handshake showed; `None` for a connection in clear text.
@@ -44,16 +37,64 @@ pub struct Peer {
     nameless: bool,
 }
 
-/// Values for one authority, asked for over one connection.
+/// Where connections come from.
+#[derive(Debug)]
+struct Place {
+    /// `None` for a unix socket.
+    ip: Option<IpAddr>,
+    /// `203.0.113.7`, or `unix`.
+    text: String,
+    field: HeaderValue,
+    forwarded: HeaderValue,
+    /// What its last connection in clear text, and its last one over TLS, said of their requests: the next
+    /// one nearly always says the same.
+    asked: [RefCell<Option<Rc<Asked>>>; 2],
+}
+
+/// The places that one worker's connections came from lately.
+pub struct Places(RefCell<Table<IpAddr, Rc<Place>, RandomState>>);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self(RefCell::new(Table::new(PLACES_MAX, RandomState::default())))
+    }
+}
+
+impl Places {
+    /// The peer of a TCP connection; an IPv4 address inside IPv6 is taken as what it is.
+    #[must_use]
+    pub fn peer(&self, address: SocketAddr) -> Peer {
+        let ip = address.ip().to_canonical();
+        let mut known = self.0.borrow_mut();
+        if let Some(place) = known.get(&ip, |_| true) {
+            return Peer::of(Rc::clone(place));
+        }
+        let place = Rc::new(Place::new(Some(ip), ip.to_string()));
+        known.put(ip, Rc::clone(&place), |_| true);
+        Peer::of(place)
+    }
+}
+
+impl Place {
+    fn new(ip: Option<IpAddr>, text: String) -> Self {
+        let visible = |text: &str| {
+            HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+        };
+        let (field, forwarded) = (visible(&text), visible(&node(ip)));
+        Self { ip, text, field, forwarded, asked: Default::default() }
+    }
+}
+
+/// Values for one authority, asked for from one place.
 #[derive(Debug)]
 pub(super) struct Asked {
-    text: Box<str>,
+    read: Authority,
     /// The authority as a field's value.
     pub(super) authority: HeaderValue,
     /// Our element of `Forwarded`.
-    forwarded: HeaderValue,
+    pub(super) forwarded: HeaderValue,
     /// All that is said of the way of a request that came straight from this peer.
-    straight: Rc<Ready>,
+    pub(super) straight: Rc<Ready>,
 }
 
 impl Peer {
@@ -61,41 +102,29 @@ impl Peer {
     #[must_use]
     pub fn tcp(address: SocketAddr) -> Self {
         let ip = address.ip().to_canonical();
-        Self::new(Some(ip), ip.to_string())
+        Self::of(Rc::new(Place::new(Some(ip), ip.to_string())))
     }
 
     /// The peer of a unix socket.
     #[must_use]
     pub fn unix() -> Self {
-        Self::new(None, "unix".to_owned())
+        Self::of(Rc::new(Place::new(None, "unix".to_owned())))
     }
 
     /// Somebody behind this peer, which does not say who.
     #[must_use]
     pub fn nameless(&self) -> Self {
-        Self { nameless: true, ..Self::new(self.ip, self.text.clone()) }
+        Self { nameless: true, ..Self::of(Rc::clone(&self.place)) }
     }
 
     /// Whether `trust` names this peer, so that it may speak for others.
     #[must_use]
     pub fn is_trusted(&self, trust: &[Network]) -> bool {
-        !self.nameless && trusted(self.ip, trust)
+        !self.nameless && trusted(self.place.ip, trust)
     }
 
-    fn new(ip: Option<IpAddr>, text: String) -> Self {
-        let visible = |text: &str| {
-            HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
-        };
-        let asked = RefCell::default();
-        Self {
-            ip,
-            field: visible(&text),
-            forwarded: visible(&node(ip)),
-            text,
-            asked,
-            session: None,
-            nameless: false,
-        }
+    fn of(place: Rc<Place>) -> Self {
+        Self { place, asked: RefCell::default(), session: None, nameless: false }
     }
 
     /// The same peer, on a connection with that handshake.
@@ -119,51 +148,73 @@ impl Peer {
         self.session.as_ref().is_none_or(|session| session.is_for(host))
     }
 
-    /// The values for `authority`, which is canonical.
-    pub(super) fn asked(&self, authority: &str) -> Rc<Asked> {
-        let mut last = self.asked.borrow_mut();
-        match &*last {
-            Some(last) if *last.text == *authority => Rc::clone(last),
-            _ => Rc::clone(last.insert(Rc::new(self.asks(authority)))),
+    /// Whom this connection asked for last, or the last one from the same place.
+    pub(super) fn before(&self) -> Option<Authority> {
+        let read = |last: &RefCell<Option<Rc<Asked>>>| Some(last.borrow().as_ref()?.read.clone());
+        read(&self.asked).or_else(|| read(self.asked_there()))
+    }
+
+    /// The values for `authority`.
+    pub(super) fn asked(&self, authority: &Authority) -> Rc<Asked> {
+        let known = |last: &RefCell<Option<Rc<Asked>>>| {
+            last.borrow().as_ref().filter(|last| last.read == *authority).cloned()
+        };
+        if let Some(asked) = known(&self.asked) {
+            return asked;
         }
+        let there = self.asked_there();
+        let asked = known(there).unwrap_or_else(|| Rc::new(self.asks(authority)));
+        there.replace(Some(Rc::clone(&asked)));
+        self.asked.replace(Some(Rc::clone(&asked)));
+        asked
+    }
+
+    fn asked_there(&self) -> &RefCell<Option<Rc<Asked>>> {
+        &self.place.asked[usize::from(self.over_tls())]
     }
 
     /// RFC 7239 4. The authority has neither quote nor backslash.
-    fn asks(&self, authority: &str) -> Asked {
+    fn asks(&self, read: &Authority) -> Asked {
+        let authority = read.as_str();
         let value = |text: &str| {
             HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("invalid"))
         };
         let mut forwarded = b"for=".to_vec();
-        forwarded.extend_from_slice(self.forwarded.as_bytes());
+        forwarded.extend_from_slice(self.place.forwarded.as_bytes());
         forwarded
             .extend_from_slice(format!(";host=\"{authority}\";proto={}", self.scheme()).as_bytes());
         let forwarded = HeaderValue::try_from(forwarded);
-        let forwarded = forwarded.unwrap_or_else(|_| self.forwarded.clone());
+        let forwarded = forwarded.unwrap_or_else(|_| self.place.forwarded.clone());
         let straight = Fields::from_iter([
-            (X_FORWARDED_FOR, self.field.clone()),
+            (X_FORWARDED_FOR, self.place.field.clone()),
             (X_FORWARDED_PROTO, HeaderValue::from_static(self.scheme())),
             (X_FORWARDED_HOST, value(authority)),
             (FORWARDED, forwarded.clone()),
         ]);
         Asked {
-            text: authority.into(),
+            read: read.clone(),
             authority: value(authority),
             forwarded,
             straight: Ready::new(straight),
         }
     }
 
+    /// The address as the value of a field.
+    pub(super) fn field(&self) -> &HeaderValue {
+        &self.place.field
+    }
+
     /// For the log.
     #[must_use]
     pub fn text(&self) -> &str {
-        &self.text
+        &self.place.text
     }
 
     /// Whether the peer stands in a private network: where proxies stand. The machine itself is none: a
     /// proxy there is one that whoever configures us can name.
     #[must_use]
     pub fn is_private(&self) -> bool {
-        match self.ip {
+        match self.place.ip {
             None => false,
             Some(IpAddr::V4(ip)) => ip.is_private(),
             Some(IpAddr::V6(ip)) => ip.is_unique_local(),
@@ -173,264 +224,36 @@ impl Peer {
     /// The address, unless the peer is a unix socket.
     #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {
-        self.ip
+        self.place.ip
     }
 
-    fn scheme(&self) -> &'static str {
+    pub(super) fn scheme(&self) -> &'static str {
         if self.over_tls() { "https" } else { "http" }
     }
-}
-
-/// Whether `[trust]` names this address; a unix peer has none.
-fn trusted(ip: Option<IpAddr>, trust: &[Network]) -> bool {
-    trust.iter().any(|network| match (network, ip) {
-        (Network::Unix, None) => true,
-        (Network::Ip { address, prefix }, Some(ip)) => contains(*address, *prefix, ip),
-        (Network::Unix, Some(_)) | (Network::Ip { .. }, None) => false,
-    })
-}
-
-fn contains(network: IpAddr, prefix: u8, ip: IpAddr) -> bool {
-    match (network, ip) {
-        (IpAddr::V4(network), IpAddr::V4(ip)) => {
-            let shift = 32 - u32::from(prefix.min(32));
-            u64::from(network.to_bits()) >> shift == u64::from(ip.to_bits()) >> shift
-        }
-        (IpAddr::V6(network), IpAddr::V6(ip)) => {
-            let shift = 128 - u32::from(prefix.min(128));
-            shift == 128 || network.to_bits() >> shift == ip.to_bits() >> shift
-        }
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-    }
-}
-
-/// What a request says of its way here, as far as its peer may say so.
-#[derive(Debug, Default)]
-pub(super) struct Route {
-    /// The hops before our peer, farthest first. Empty for an untrusted peer.
-    hops: Vec<IpAddr>,
-    proto: Option<HeaderValue>,
-    host: Option<HeaderValue>,
-}
-
-impl Route {
-    /// Reads the forwarding fields of a trusted peer, and nothing of any other.
-    #[must_use]
-    pub(super) fn read(fields: &Fields, peer: &Peer, trust: &[Network]) -> Self {
-        if trust.is_empty() || !peer.is_trusted(trust) {
-            return Self::default();
-        }
-        // From our side, as far as it can be read: what a client wrote in front ends the walk, and
-        // hides nobody behind it.
-        let lines: Vec<&[u8]> = fields
-            .all(&X_FORWARDED_FOR)
-            .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-            .collect();
-        let mut hops: Vec<IpAddr> =
-            lines.iter().rev().map_while(|hop| read_hop(hop)).take(HOPS_MAX).collect();
-        hops.reverse();
-        let proto = fields
-            .only(&X_FORWARDED_PROTO)
-            .filter(|proto| proto.as_bytes() == b"http" || proto.as_bytes() == b"https");
-        Self {
-            hops,
-            proto: proto.cloned(),
-            host: fields.only(&X_FORWARDED_HOST).filter(|host| is_host(host)).cloned(),
-        }
-    }
-
-    /// The first hop from our side that `[trust]` does not name: the client. `None`: the peer itself.
-    #[must_use]
-    pub(super) fn client(&self, trust: &[Network]) -> Option<IpAddr> {
-        let stranger = self.hops.iter().rev().find(|hop| !trusted(Some(**hop), trust));
-        stranger.or(self.hops.first()).copied()
-    }
-
-    /// `https://shop.example`: under which the client asked, as far as a trusted peer tells.
-    pub(super) fn base(&self, peer: &Peer, authority: &str) -> String {
-        let text = |value: &Option<HeaderValue>| {
-            value.as_ref().and_then(|value| value.to_str().ok()).map(str::to_owned)
-        };
-        let proto = text(&self.proto).unwrap_or_else(|| peer.scheme().to_owned());
-        let host = text(&self.host).unwrap_or_else(|| authority.to_owned());
-        format!("{proto}://{host}")
-    }
-
-    /// Removes every field that tells where a request came from: what we say of it comes in their place.
-    pub(super) fn forget(fields: &mut Fields) {
-        fields.retain(|name| is_ordinary(name) || !is_forwarding(name));
-    }
-
-    /// The forwarding fields as we say them.
-    pub(super) fn told(&self, peer: &Peer, asked: &Asked) -> Rc<Ready> {
-        if self.hops.is_empty() && self.proto.is_none() && self.host.is_none() {
-            return Rc::clone(&asked.straight);
-        }
-        let scheme = HeaderValue::from_static(peer.scheme());
-        let host = || asked.authority.clone();
-        Ready::new(Fields::from_iter([
-            (X_FORWARDED_FOR, self.forwarded_for(peer)),
-            (X_FORWARDED_PROTO, self.proto.clone().unwrap_or(scheme)),
-            (X_FORWARDED_HOST, self.host.clone().unwrap_or_else(host)),
-            (FORWARDED, self.forwarded(asked)),
-        ]))
-    }
-
-    fn forwarded_for(&self, peer: &Peer) -> HeaderValue {
-        if self.hops.is_empty() {
-            return peer.field.clone();
-        }
-        let mut list: String = self.hops.iter().map(|hop| format!("{hop}, ")).collect();
-        list.push_str(&peer.text);
-        HeaderValue::try_from(list).unwrap_or_else(|_| peer.field.clone())
-    }
-
-    /// One element per hop, ours last. Built from the hops alone: a proxy that speaks `X-Forwarded-For`
-    /// passes on whatever `Forwarded` its client wrote.
-    fn forwarded(&self, asked: &Asked) -> HeaderValue {
-        if self.hops.is_empty() {
-            return asked.forwarded.clone();
-        }
-        let mut value: Vec<u8> = Vec::new();
-        for hop in &self.hops {
-            value.extend_from_slice(format!("for={}, ", node(Some(*hop))).as_bytes());
-        }
-        value.extend_from_slice(asked.forwarded.as_bytes());
-        HeaderValue::try_from(value).unwrap_or_else(|_| asked.forwarded.clone())
-    }
-}
-
-/// One hop of `X-Forwarded-For`; some proxies write the port too.
-fn read_hop(text: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(text).ok()?.trim();
-    let ip = text.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()));
-    ip.map(|ip: IpAddr| ip.to_canonical())
-}
-
-/// RFC 7239 6: how a node is written in `Forwarded`.
-fn node(ip: Option<IpAddr>) -> String {
-    match ip {
-        Some(IpAddr::V6(ip)) => format!("\"[{ip}]\""),
-        Some(IpAddr::V4(ip)) => ip.to_string(),
-        None => "unknown".to_owned(),
-    }
-}
-
-fn is_host(value: &HeaderValue) -> bool {
-    let bytes = value.as_bytes();
-    !bytes.is_empty()
-        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(byte))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn fields(lines: &[(&'static str, &'static str)]) -> Fields {
-        lines
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-            .collect()
-    }
-
-    fn network(text: &str, prefix: u8) -> Network {
-        Network::Ip { address: text.parse().unwrap(), prefix }
-    }
-
     #[test]
-    fn a_stranger_cannot_say_where_the_request_came_from() {
-        let peer = Peer::tcp("203.0.113.7:1".parse().unwrap());
-        let mut fields = fields(&[
-            ("x-forwarded-for", "10.0.0.1"),
-            ("x_forwarded_proto", "https"),
-            ("x-forwarded-prefix", "/admin"),
-            ("forwarded", "for=10.0.0.1"),
-            ("cf-connecting-ip", "10.0.0.1"),
-            ("accept", "*/*"),
-        ]);
-        let route = Route::read(&fields, &peer, &[network("10.0.0.0", 8)]);
-        assert_eq!(route.client(&[]), None);
-        Route::forget(&mut fields);
-        let told = route.told(&peer, &peer.asked("shop.example"));
-        let line = |(name, value): (&HeaderName, &HeaderValue)| (name.clone(), value.clone());
-        fields.extend(told.fields().iter().map(line));
-        let mut lines: Vec<String> = fields
-            .iter()
-            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
-            .collect();
-        lines.sort();
-        assert_eq!(
-            lines,
-            [
-                "accept: */*",
-                "forwarded: for=203.0.113.7;host=\"shop.example\";proto=http",
-                "x-forwarded-for: 203.0.113.7",
-                "x-forwarded-host: shop.example",
-                "x-forwarded-proto: http",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_trusted_peer_is_continued_and_the_client_is_the_first_stranger_from_our_side() {
-        let trust = [network("10.0.0.0", 8), network("fd00::", 8)];
-        let peer = Peer::tcp("[::ffff:10.0.0.9]:1".parse().unwrap());
-        let mut fields = fields(&[
-            ("x-forwarded-for", "198.51.100.1, 203.0.113.7"),
-            ("x-forwarded-for", "10.0.0.8"),
-            ("x-forwarded-proto", "https"),
-        ]);
-        let route = Route::read(&fields, &peer, &trust);
-        assert_eq!(route.client(&trust), Some("203.0.113.7".parse().unwrap()));
-        Route::forget(&mut fields);
-        let told = route.told(&peer, &peer.asked("shop.example"));
-        let line = |(name, value): (&HeaderName, &HeaderValue)| (name.clone(), value.clone());
-        fields.extend(told.fields().iter().map(line));
-        assert_eq!(
-            fields.only(&X_FORWARDED_FOR).unwrap(),
-            "198.51.100.1, 203.0.113.7, 10.0.0.8, 10.0.0.9"
-        );
-        assert_eq!(fields.only(&X_FORWARDED_PROTO).unwrap(), "https");
-        assert_eq!(
-            fields.only(&FORWARDED).unwrap(),
-            "for=198.51.100.1, for=203.0.113.7, for=10.0.0.8, for=10.0.0.9;host=\"shop.example\";\
-             proto=http"
-        );
-    }
-
-    #[test]
-    fn what_a_client_wrote_before_its_proxy_hides_nobody() {
-        let trust = [network("10.0.0.0", 8)];
-        let peer = Peer::tcp("10.0.0.9:1".parse().unwrap());
-        for (written, client) in [
-            ("x, 203.0.113.7", "203.0.113.7"),
-            ("10.0.0.1, 203.0.113.7:4711", "203.0.113.7"),
-            ("\"evil\", 203.0.113.7, 10.0.0.8", "203.0.113.7"),
-            ("203.0.113.7, [2001:db8::1]:80", "2001:db8::1"),
-        ] {
-            let route = Route::read(&fields(&[("x-forwarded-for", written)]), &peer, &trust);
-            assert_eq!(route.client(&trust), Some(client.parse().unwrap()), "{written}");
-        }
-        let broken = fields(&[("x-forwarded-for", "203.0.113.7, x")]);
-        assert_eq!(Route::read(&broken, &peer, &trust).client(&trust), None);
-    }
-
-    #[test]
-    fn networks_contain_by_prefix_and_never_across_families() {
-        #[rustfmt::skip]
-        let rows = [
-            ("10.0.0.0",   8, "10.255.0.1",  true),
-            ("10.0.0.0",   8, "11.0.0.1",    false),
-            ("10.0.0.1",  32, "10.0.0.1",    true),
-            ("10.0.0.1",  32, "10.0.0.2",    false),
-            ("fd00::",     8, "fd12::1",     true),
-            ("fd00::",     8, "fe80::1",     false),
-            ("::1",      128, "::1",         true),
-            ("10.0.0.0",   8, "::1",         false),
-        ];
-        for (address, prefix, ip, inside) in rows {
-            let found = contains(address.parse().unwrap(), prefix, ip.parse().unwrap());
-            assert_eq!(found, inside, "{ip} in {address}/{prefix}");
-        }
+    fn what_is_said_of_a_place_is_made_once_for_all_its_connections() {
+        let places = Places::default();
+        let authority = |text: &str| Authority::parse(text.as_bytes(), false).unwrap();
+        let peer = |address: &str| places.peer(address.parse().unwrap());
+        let (first, second) = (peer("203.0.113.7:1"), peer("[::ffff:203.0.113.7]:2"));
+        assert!(Rc::ptr_eq(&first.place, &second.place));
+        assert_eq!(second.before(), None);
+        let (shop, blog) = (authority("shop.example"), authority("blog.example"));
+        let asked = first.asked(&shop);
+        assert_eq!(second.before(), Some(shop.clone()));
+        assert!(Rc::ptr_eq(&asked, &second.asked(&shop)));
+        // Each connection keeps its own, whatever the others ask for.
+        second.asked(&blog);
+        assert_eq!((first.before(), second.before()), (Some(shop.clone()), Some(blog)));
+        assert!(Rc::ptr_eq(&asked, &first.asked(&shop)));
+        let elsewhere = peer("203.0.113.8:1");
+        assert_eq!(elsewhere.before(), None);
+        assert_ne!(elsewhere.asked(&shop).forwarded, asked.forwarded);
     }
 }

@@ -8,7 +8,7 @@ use http::{HeaderValue, request::Parts};
 use super::{
     Peer, Refusal,
     outbound::Outbound,
-    peer::Route,
+    route::Route,
     state::{Backend, Nobody},
     upgrade::{self, Switch},
 };

@@ -2,7 +2,7 @@
 //!
 //! ASCII only. Never maps international names, never resolves, never decides whether a host is local.
 
-use std::net::Ipv6Addr;
+use std::{net::Ipv6Addr, rc::Rc};
 
 use http::{Uri, Version, header::HOST};
 
@@ -13,14 +13,16 @@ use crate::wire::Fields;
 const HOST_BYTES_MAX: usize = 253;
 
 /// ASCII host in lower case without a last dot, and the port unless it is the scheme's own.
+/// Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
-    text: String,
+    text: Rc<str>,
     host_bytes: usize,
 }
 
 impl Authority {
-    /// The one authority of a request: `Host`, `:authority` and an absolute target must agree.
+    /// The one authority of a request: `Host`, `:authority` and an absolute target must agree. Where they
+    /// are the text of `before`, which came over the same connection, they are not read again.
     ///
     /// # Errors
     /// [`BadRequest`] when there is none, more than one, or one that is not well formed.
@@ -32,6 +34,7 @@ impl Authority {
         version: Version,
         fields: &Fields,
         over_tls: bool,
+        before: Option<&Self>,
     ) -> Result<Self, BadRequest> {
         let mut hosts = fields.all(&HOST);
         let host = hosts.next().map(http::HeaderValue::as_bytes);
@@ -45,7 +48,11 @@ impl Authority {
         let (Some(first), second) = (host.or(target), target) else {
             return Err(BadRequest::HostMissing);
         };
-        let authority = Self::parse(first, over_tls)?;
+        // Canonical text is read as itself.
+        let authority = match before.filter(|before| before.text.as_bytes() == first) {
+            Some(before) => before.clone(),
+            None => Self::parse(first, over_tls)?,
+        };
         match second {
             Some(raw) if raw != first && Self::parse(raw, over_tls)? != authority => {
                 Err(BadRequest::HostConflict)
@@ -107,7 +114,7 @@ impl Authority {
                 text.push_str(port);
             }
         }
-        Some(Self { text, host_bytes })
+        Some(Self { text: text.into(), host_bytes })
     }
 }
 

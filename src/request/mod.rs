@@ -136,11 +136,26 @@ impl Canonical {
         over_tls: bool,
         policy: &RequestPolicy,
     ) -> Result<Self, BadRequest> {
+        Self::read_after(None, head, body_is_end, over_tls, policy)
+    }
+
+    /// The same, after a request for `before` over the same connection: nearly always the next one is for
+    /// the same authority, which is not read again then.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    pub fn read_after(
+        before: Option<&Authority>,
+        head: impl Into<Head>,
+        body_is_end: bool,
+        over_tls: bool,
+        policy: &RequestPolicy,
+    ) -> Result<Self, BadRequest> {
         let Head { method, uri, version, mut fields, offer } = head.into();
         check_method(&method)?;
         policy.limits.check(&uri, &fields)?;
         check_target(&uri, over_tls)?;
-        let authority = Authority::of(&uri, version, &fields, over_tls)?;
+        let authority = Authority::of(&uri, version, &fields, over_tls, before)?;
         let path = CanonicalPath::parse(uri.path(), &policy.paths)?;
         if path.len() > policy.limits.segments {
             return Err(BadRequest::PathTooManySegments);

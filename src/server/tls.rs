@@ -30,8 +30,9 @@ const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
 /// destroys an answer on its way.
 const LAST_BYTES: u64 = 64 * 1024;
 
-/// What a good handshake leaves: the stream inside, and what the client has shown.
-type Shaken<S> = (TlsStream<Ahead<S>>, Session);
+/// What a good handshake leaves: the stream inside, and what the client has shown. Boxed: it is large, and the
+/// futures that it goes through would each have room for it.
+type Shaken<S> = (Box<TlsStream<Ahead<S>>>, Session);
 
 /// The handshake of a connection; `None` when there is nothing to serve.
 pub(super) async fn handshake<S>(stream: Ahead<S>, gate: &Gate, watch: &Watch) -> Option<Shaken<S>>
@@ -65,7 +66,7 @@ where
         Some(_) | None => return Err(Handshake::Refused),
     }
     let accepting = TlsAcceptor::from(Arc::clone(&server.config)).accept(stream);
-    let stream = accepting.await.map_err(|error| why(&error))?;
+    let stream = Box::new(accepting.await.map_err(|error| why(&error))?);
     let session = server.session(stream.get_ref().1);
     Ok((stream, session))
 }

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     config::{Address, Manner},
-    gateway::{Gate, Peer, Shared},
+    gateway::{Gate, Peer, Places, Shared},
     telemetry::{
         log::{AccessSink, Level, event},
         metrics::WorkerMetrics,
@@ -198,6 +198,8 @@ pub(super) struct Worker {
     index: usize,
     crew: Arc<Crew>,
     gate: Rc<Gate>,
+    /// Where connections came from.
+    places: Places,
     watches: Watches,
     doors: RefCell<HashMap<Address, Vec<Rc<Door>>>>,
     idle: Notify,
@@ -257,7 +259,7 @@ async fn run(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
 impl Worker {
     fn new(index: usize, crew: Arc<Crew>, gate: Rc<Gate>) -> Self {
         let (watches, doors) = (Watches::default(), RefCell::default());
-        Self { index, crew, gate, watches, doors, idle: Notify::new() }
+        Self { index, crew, gate, watches, doors, places: Places::default(), idle: Notify::new() }
     }
 
     fn live(&self) -> &AtomicUsize {
@@ -386,7 +388,7 @@ impl Worker {
         let (watch, gate) = (self.watches.add(), Rc::clone(&self.gate));
         match stream {
             Accepted::Tcp(stream, address) => {
-                let peer = Peer::tcp(address);
+                let peer = self.places.peer(address);
                 let Ok(share) = self.share(&peer) else { return };
                 open._share = share;
                 spawn_local(async move {

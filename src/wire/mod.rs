@@ -11,6 +11,7 @@ mod fields;
 mod input;
 mod parcel;
 mod reply;
+mod spare;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -22,6 +23,7 @@ pub use self::{
     input::Input,
     parcel::Parcel,
     reply::Reply,
+    spare::text,
 };
 
 /// Any stream of bytes in both directions.

@@ -3,12 +3,15 @@
 
 use std::{
     io::{self, IoSlice, Write as _},
+    mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncWrite, ReadBuf};
+
+use super::spare;
 
 /// The end of a chunked body, and the same behind a chunk.
 const LAST_CHUNK: &str = "0\r\n\r\n";
@@ -18,11 +21,15 @@ const CHUNK_AND_LAST: &str = "\r\n0\r\n\r\n";
 /// than to copy it.
 const SMALL: usize = 4 * 1024;
 
+/// Pieces that are no more than this together, bytes, are copied and written as one: the system takes one
+/// piece for less than several.
+const AT_ONCE: usize = 2 * 1024;
+
 /// So much goes before more is taken, bytes.
 const FULL: usize = 16 * 1024;
 
 /// What goes out next: `lead`, then `piece`, then `trail`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Parcel {
     lead: Vec<u8>,
     piece: Bytes,
@@ -35,7 +42,7 @@ impl Parcel {
     /// A head.
     #[must_use]
     pub fn new(lead: Vec<u8>) -> Self {
-        Self { lead, ..Self::default() }
+        Self { lead, piece: Bytes::new(), trail: "", gone: 0 }
     }
 
     /// Whether nothing is there to go.
@@ -109,6 +116,12 @@ impl Parcel {
             let stream = Pin::new(&mut *stream);
             let wrote = match &slices[..used] {
                 [only] => ready!(stream.poll_write(cx, only))?,
+                several if all - self.gone <= AT_ONCE => {
+                    let mut room = [const { MaybeUninit::uninit() }; AT_ONCE];
+                    let mut whole = ReadBuf::uninit(&mut room);
+                    several.iter().for_each(|part| whole.put_slice(part));
+                    ready!(stream.poll_write(cx, whole.filled()))?
+                }
                 several => ready!(stream.poll_write_vectored(cx, several))?,
             };
             if wrote == 0 {
@@ -125,5 +138,11 @@ impl Parcel {
     #[must_use]
     pub fn is_begun(&self) -> bool {
         self.gone > 0
+    }
+}
+
+impl Drop for Parcel {
+    fn drop(&mut self) {
+        spare::keep(std::mem::take(&mut self.lead));
     }
 }

@@ -8,7 +8,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
+use smallvec::SmallVec;
 
 use super::BadRequest;
 
@@ -74,6 +74,12 @@ impl Case {
     }
 }
 
+/// Segments that a path has room for without an allocation: most have a handful.
+const USUAL_SEGMENTS: usize = 8;
+
+/// Where each segment begins and ends. A path is shorter than two bytes count.
+type Places = SmallVec<[(u16, u16); USUAL_SEGMENTS]>;
+
 /// An absolute path in its one canonical form.
 ///
 /// Invariant: `value` is empty exactly when `text` has no `%`, because then both would be the same.
@@ -84,7 +90,7 @@ pub struct CanonicalPath {
     /// The decoded segments, each after a slash, when they are not the text itself.
     value: String,
     /// Where each segment stands in `value`, or in `text` when `value` is empty.
-    segments: Vec<Range<usize>>,
+    segments: Places,
 }
 
 impl CanonicalPath {
@@ -93,6 +99,9 @@ impl CanonicalPath {
     /// # Errors
     /// [`BadRequest`] for whatever two servers could read differently.
     pub fn parse(raw: &str, policy: &PathPolicy) -> Result<Self, BadRequest> {
+        if raw.len() >= usize::from(u16::MAX) {
+            return Err(BadRequest::TargetTooLong);
+        }
         match read::plain(raw, policy) {
             Some(path) => path,
             None => read::escaped(raw, policy),
@@ -108,7 +117,7 @@ impl CanonicalPath {
     /// The decoded segments, without the empty one after a last slash. `/` has none.
     pub fn segments(&self) -> impl ExactSizeIterator<Item = &str> + DoubleEndedIterator + Clone {
         let value = self.value();
-        self.segments.iter().map(move |place| &value[place.clone()])
+        self.segments.iter().map(move |place| at(value, *place))
     }
 
     /// How many segments there are.
@@ -126,7 +135,7 @@ impl CanonicalPath {
     /// Decoded segment `index`.
     #[must_use]
     pub fn segment(&self, index: usize) -> Option<&str> {
-        self.segments.get(index).map(|place| &self.value()[place.clone()])
+        self.segments.get(index).map(|place| at(self.value(), *place))
     }
 
     /// Whether a slash follows the last segment. The root's only slash is its first.
@@ -163,4 +172,8 @@ impl CanonicalPath {
     fn value(&self) -> &str {
         if self.value.is_empty() { &self.text } else { &self.value }
     }
+}
+
+fn at(value: &str, (start, end): (u16, u16)) -> &str {
+    &value[usize::from(start)..usize::from(end)]
 }

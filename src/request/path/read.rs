@@ -1,6 +1,6 @@
 //! How a raw path becomes canonical: one scan when nothing is odd, segment by segment otherwise.
 
-use super::{CanonicalPath, EmptySegments, EncodedSlash, PathPolicy, Punctuation};
+use super::{CanonicalPath, EmptySegments, EncodedSlash, PathPolicy, Places, Punctuation};
 use crate::request::{
     BadRequest,
     percent::{self, hex_pair},
@@ -9,23 +9,20 @@ use crate::request::{
 /// Characters that fonts, fullwidth mappings or compatibility folding turn into `.` or `/`.
 const LOOKALIKES: [char; 5] = ['\u{2024}', '\u{2044}', '\u{2215}', '\u{FF0E}', '\u{FF0F}'];
 
-/// Most paths have a handful of segments; a longer one grows the list.
-const USUAL_SEGMENTS: usize = 8;
-
 /// Reads a path in which every character stands for itself. `None` when one does not.
 pub(super) fn plain(raw: &str, policy: &PathPolicy) -> Option<Result<CanonicalPath, BadRequest>> {
     if !raw.starts_with('/') {
         return Some(Err(BadRequest::PathRelative));
     }
     let bytes = raw.as_bytes();
-    let mut segments = Vec::with_capacity(USUAL_SEGMENTS);
+    let mut segments = Places::new();
     let mut start = 1;
     for (at, &byte) in bytes.iter().enumerate().skip(1) {
         if byte == b'/' {
             if at == start || bytes[at - 1] == b'.' {
                 return None;
             }
-            segments.push(start..at);
+            segments.push(place(start, at));
             start = at + 1;
         } else if !is_plain(byte) {
             return None;
@@ -35,7 +32,7 @@ pub(super) fn plain(raw: &str, policy: &PathPolicy) -> Option<Result<CanonicalPa
         if bytes.last() == Some(&b'.') {
             return None;
         }
-        segments.push(start..bytes.len());
+        segments.push(place(start, bytes.len()));
     }
     if segments.len() > policy.segments_max {
         return Some(Err(BadRequest::PathTooManySegments));
@@ -43,11 +40,17 @@ pub(super) fn plain(raw: &str, policy: &PathPolicy) -> Option<Result<CanonicalPa
     Some(Ok(CanonicalPath { text: raw.to_owned(), value: String::new(), segments }))
 }
 
+/// From `start` to `end`, in a text that is no longer than the path as it came and a slash.
+fn place(start: usize, end: usize) -> (u16, u16) {
+    let short = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
+    (short(start), short(end))
+}
+
 /// Reads any path, or says what is wrong with it.
 pub(super) fn escaped(raw: &str, policy: &PathPolicy) -> Result<CanonicalPath, BadRequest> {
     let mut text = String::with_capacity(raw.len() + 8);
     let mut value = String::with_capacity(raw.len());
-    let mut segments = Vec::with_capacity(USUAL_SEGMENTS);
+    let mut segments = Places::new();
     let mut decoded = Vec::new();
     let mut pieces = raw.strip_prefix('/').ok_or(BadRequest::PathRelative)?.split('/').peekable();
     while let Some(piece) = pieces.next() {
@@ -67,7 +70,7 @@ pub(super) fn escaped(raw: &str, policy: &PathPolicy) -> Result<CanonicalPath, B
         let segment = std::str::from_utf8(&decoded).map_err(|_| BadRequest::PathNotUtf8)?;
         judge(segment, policy)?;
         value.push('/');
-        segments.push(value.len()..value.len() + segment.len());
+        segments.push(place(value.len(), value.len() + segment.len()));
         value.push_str(segment);
     }
     if raw.ends_with('/') {

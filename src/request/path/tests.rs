@@ -230,7 +230,7 @@ fn a_path_has_at_most_as_many_segments_as_allowed() {
 
 #[test]
 fn a_path_that_is_decoded_thousands_of_times_is_read_in_one_pass() {
-    let raw = format!("/%{}2e%{0}2e", "25".repeat(100_000));
+    let raw = format!("/%{}2e%{0}2e", "25".repeat(15_000));
     refused(&PLAIN, &raw, PathDotSegment);
 }
 

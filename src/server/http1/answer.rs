@@ -15,10 +15,7 @@ use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 
 use super::date;
-use crate::wire::{Fields, Parcel, Reply, has_option, line};
-
-/// Room for the head of a usual answer, bytes.
-const USUAL: usize = 512;
+use crate::wire::{self, Fields, Parcel, Reply, has_option, line};
 
 /// What an answer must fit.
 #[derive(Clone, Copy, Debug)]
@@ -189,7 +186,7 @@ impl Written {
         let without = asked.head
             || switches
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let mut text = Vec::with_capacity(USUAL);
+        let mut text = wire::text();
         text.extend_from_slice(interim);
         status_line(&mut text, asked.version, status);
         let (mut length, mut dated, mut announced, mut keeps) = (None, false, None, asked.keeps);

@@ -13,7 +13,7 @@ use super::{
     super::{Outgoing, UpstreamError},
     connection::Connection,
 };
-use crate::wire::{Fields, has_option, line};
+use crate::wire::{self, Fields, has_option, line};
 
 /// Largest head of an answer, bytes: twice what we accept from clients.
 pub(in crate::upstream) const HEAD_BYTES: usize = 64 * 1024;
@@ -27,12 +27,9 @@ const FIELDS_MAX: usize = 100;
 /// Fields that an answer gets of us on its way: there is room for them from the start.
 const SET_BY_US: usize = 4;
 
-/// Room for a request line and the fields that we set, bytes.
-const USUAL: usize = 1024;
-
 /// The request's head as it goes out. It says only what was judged: target and fields are canonical.
 pub(super) fn written(request: &Outgoing) -> Vec<u8> {
-    let mut text = Vec::with_capacity(USUAL);
+    let mut text = wire::text();
     text.extend_from_slice(request.method.as_str().as_bytes());
     text.push(b' ');
     let target = request.target.path_and_query().map_or("/", |target| target.as_str());
