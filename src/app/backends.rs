@@ -57,11 +57,15 @@ fn begin(settings: &Backend, roster: &Arc<Roster>) -> Tended {
 async fn look_up(settings: Backend, roster: Arc<Roster>) {
     let mut failing = false;
     loop {
+        // All at once: a resolver may take long to say that it does not know one of them.
+        let mut asked = JoinSet::new();
+        for server in settings.servers.clone() {
+            let roster = Arc::clone(&roster);
+            asked.spawn_local(async move { roster.look_up(&server).await });
+        }
         let mut failed = None;
-        for server in &settings.servers {
-            if let Err(error) = roster.look_up(server).await {
-                failed = Some(error);
-            }
+        while let Some(answer) = asked.join_next().await {
+            failed = answer.ok().and_then(Result::err).or(failed);
         }
         if let Some(error) = failed.as_ref().filter(|_| !failing) {
             let message = "a server's name cannot be looked up; the last answer counts";

@@ -17,16 +17,38 @@ use crate::tick;
 pub(super) struct Again {
     /// Servers that have failed.
     pub(super) tried: Vec<Rc<Member>>,
-    /// The text of a head that may be sent once more.
-    head: Option<Vec<u8>>,
+    /// It changes nothing (RFC 9110 9.2.1), can be told again as it is, and was told once.
+    safe: bool,
+    /// The text of its head, where that is needed to tell it again.
+    pub(super) head: Option<Vec<u8>>,
     began: Instant,
 }
 
 impl Again {
     /// Boxed, and `None` where there is one server: most requests have no use for it.
-    pub(super) fn of(upstream: &Upstream, head: Option<Vec<u8>>) -> Option<Box<Self>> {
-        let several = upstream.servers.are_several();
-        several.then(|| Box::new(Self { tried: Vec::new(), head, began: tick::now() }))
+    pub(super) fn of(
+        upstream: &Upstream,
+        method: &Method,
+        body: &RequestBody,
+    ) -> Option<Box<Self>> {
+        if !upstream.servers.are_several() {
+            return None;
+        }
+        // TRACE is never forwarded.
+        let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+            && matches!(body, RequestBody::Empty)
+            && upstream.settings.balancing.retry.safe;
+        Some(Box::new(Self { tried: Vec::new(), safe, head: None, began: tick::now() }))
+    }
+
+    /// Whether it may be told again although a server may have looked at it.
+    pub(super) fn is_safe(&self) -> bool {
+        self.safe
+    }
+
+    /// The same; from now on it may not.
+    pub(super) fn take_safe(&mut self) -> bool {
+        std::mem::take(&mut self.safe)
     }
 
     /// Whether a second server may be asked after the failure of `member`.
@@ -35,23 +57,10 @@ impl Again {
         upstream.servers.choose(&self.tried).is_some() && upstream.servers.budget.withdraw()
     }
 
-    /// The head that may be sent once more; only once.
-    pub(super) fn take_head(&mut self) -> Option<Vec<u8>> {
-        self.head.take()
-    }
-
     /// What is left of `limit`.
     pub(super) fn left(&self, limit: Duration) -> Duration {
         limit.saturating_sub(tick::now().saturating_duration_since(self.began))
     }
-}
-
-/// Whether a request changes nothing (RFC 9110 9.2.1) and can be told again as it is. TRACE is never forwarded.
-pub(super) fn is_safe(upstream: &Upstream, method: &Method, body: &RequestBody) -> bool {
-    let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    safe && upstream.settings.balancing.retry.safe
-        && matches!(body, RequestBody::Empty)
-        && upstream.servers.are_several()
 }
 
 /// Takes note of what became of a request that `member` had.

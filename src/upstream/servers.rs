@@ -98,11 +98,12 @@ impl Servers {
         quick.next().cloned()
     }
 
-    /// A connection that nobody uses, of whichever server.
+    /// A connection that nobody uses, of whichever server gets requests; of any where none takes connections.
     pub(super) fn any_idle(&self) -> Option<Box<Connection>> {
+        let among = self.chosen_from.borrow();
         let all = self.all.borrow();
-        let now = tick::now();
-        all.iter().filter(|member| member.is_fit(now)).find_map(Member::pop_idle)
+        let from = if among.is_empty() { &all } else { &among };
+        from.iter().find_map(Member::pop_idle)
     }
 
     /// Closes a connection that nobody uses, of whichever server; whether there was one.

@@ -54,8 +54,10 @@ pub(super) fn send(
     let to_head = request.method == Method::HEAD;
     let progress = request.body.progress();
     let text = head::written(&request);
-    let safe = again::is_safe(upstream, &request.method, &request.body);
-    let mut again = Again::of(upstream, safe.then(|| text.clone()));
+    let mut again = Again::of(upstream, &request.method, &request.body);
+    if let Some(again) = again.as_mut().filter(|again| again.is_safe()) {
+        again.head = Some(text.clone());
+    }
     let mut upload = Upload::new(text, request.body);
     async move {
         let mut limit = first_byte;
@@ -120,9 +122,9 @@ fn fail(
     again::failed(upstream, &member, &error);
     let Some(again) = again else { return Err(error) };
     let closed = silent && matches!(error, UpstreamError::Closed);
-    let head = if untouched || !closed { None } else { again.take_head() };
-    if (untouched || head.is_some()) && again.leaves(upstream, member) {
-        return Ok(head);
+    let once_more = untouched || (closed && again.take_safe());
+    if once_more && again.leaves(upstream, member) {
+        return Ok(again.head.take().filter(|_| !untouched));
     }
     Err(error)
 }

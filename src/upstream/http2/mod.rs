@@ -85,8 +85,7 @@ pub(super) async fn send(
 ) -> Result<Reply<ResponseBody>, UpstreamError> {
     let permit = permit(upstream).await?;
     let to_head = request.method() == Method::HEAD;
-    let mut safe = again::is_safe(upstream, request.method(), request.body());
-    let mut again = Again::of(upstream, None);
+    let mut again = Again::of(upstream, request.method(), request.body());
     let (mut head, body) = request.into_parts();
     head.version = Version::HTTP_2;
     let progress = body.progress();
@@ -120,10 +119,9 @@ pub(super) async fn send(
             Failed::Seen(why) => {
                 again::failed(upstream, &member, &why);
                 let closed = matches!(why, UpstreamError::Closed) && tries_left > 0;
-                let once_more = std::mem::take(&mut safe) && closed;
-                let Some(again) = again.as_deref_mut().filter(|_| once_more) else {
-                    return Err(why);
-                };
+                let once_more = again.as_deref_mut().filter(|again| closed && again.is_safe());
+                let Some(again) = once_more else { return Err(why) };
+                again.take_safe();
                 if !again.leaves(upstream, member) {
                     return Err(why);
                 }
