@@ -32,7 +32,7 @@ pub struct Ejection {
     pub after: u32,
     /// For so long the first time; twice as long each time after.
     pub base: Duration,
-    /// And never longer.
+    /// And never longer. Not below `base`.
     pub max: Duration,
     /// Percent of the servers; with fewer than these left, all are used. Never 0.
     pub floor: u8,
@@ -101,10 +101,11 @@ pub(super) fn read(table: &Table) -> Balancing {
 
 fn read_ejection(table: Table, base: Ejection) -> Ejection {
     let time = |key| table.get(key).and_then(|value| value.duration(OFTEN..=DAY));
+    let first = time("base").unwrap_or(base.base);
     let read = Ejection {
         after: count(&table, "after").unwrap_or(base.after),
-        base: time("base").unwrap_or(base.base),
-        max: time("max").unwrap_or(base.max),
+        base: first,
+        max: time("max").unwrap_or(base.max).max(first),
         floor: percent(&table, "floor", 1..=100).unwrap_or(base.floor),
     };
     table.done();

@@ -18,7 +18,7 @@ use crate::config::Ejection;
 const PROBE_FIRST: Duration = Duration::from_millis(50);
 const PROBE_MAX: Duration = Duration::from_millis(500);
 
-/// A refusal that took longer than this is worth no client's time.
+/// Whatever else keeps us from connecting is worth no client's time when it took longer than this.
 const QUICK: Duration = Duration::from_millis(100);
 
 /// After so many times the longest pause without a fault, the next one is short again.
@@ -80,7 +80,8 @@ impl Condition {
         let pause = self.probe.get().map_or(PROBE_FIRST, |probe| probe.pause);
         // Up to a quarter sooner, so that workers and gateways do not come all at once.
         let due = now + pause - pause * part(jitter, 25) / 100;
-        let quick = took <= QUICK && !matches!(error, UpstreamError::ConnectTimedOut);
+        let quick = is_refusal(error)
+            || (took <= QUICK && !matches!(error, UpstreamError::ConnectTimedOut));
         self.probe.set(Some(Probe { due, pause: (pause * 2).min(PROBE_MAX), quick }));
     }
 
@@ -134,6 +135,12 @@ impl Condition {
     pub(super) fn is_in(&self, now: Instant) -> bool {
         self.until.get().is_none_or(|until| until <= now)
     }
+}
+
+/// Whether somebody said no, which never takes long; clocks are coarse, and a busy machine is slow.
+fn is_refusal(error: &UpstreamError) -> bool {
+    use io::ErrorKind::{ConnectionRefused, NotFound};
+    matches!(error, UpstreamError::Connect(why) if matches!(why.kind(), ConnectionRefused | NotFound))
 }
 
 /// Up to `most`, by chance.

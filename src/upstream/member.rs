@@ -29,6 +29,8 @@ pub(super) struct Member {
     /// Connections in use: requests, and what has switched protocols.
     busy: Cell<usize>,
     pub(super) condition: Condition,
+    /// A request tries whether it takes connections again.
+    on_trial: Cell<bool>,
     /// How much of its share it gets, percent.
     share: Cell<u8>,
     /// Since when it is there, or back.
@@ -66,6 +68,23 @@ impl Drop for Seat {
     }
 }
 
+/// A request that tries a server which has taken no connection, for as long as it does.
+pub(super) struct Trial(Rc<Member>);
+
+impl Trial {
+    /// `None` where the server is not known to take none.
+    pub(super) fn begin(member: &Rc<Member>) -> Option<Self> {
+        let doubtful = !member.condition.is_reachable() && !member.on_trial.replace(true);
+        doubtful.then(|| Self(Rc::clone(member)))
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        self.0.on_trial.set(false);
+    }
+}
+
 impl Member {
     pub(super) fn new(spot: &Arc<Spot>, slow_start: Duration) -> Rc<Self> {
         let slow = spot.is_new && !slow_start.is_zero();
@@ -74,6 +93,7 @@ impl Member {
             lines: http2::Lines::default(),
             busy: Cell::new(0),
             condition: Condition::default(),
+            on_trial: Cell::new(false),
             share: Cell::new(if slow { SHARE_MIN } else { 100 }),
             since: Cell::new(tick::now()),
             out: Cell::new(false),
@@ -86,6 +106,11 @@ impl Member {
     /// Requests in flight.
     pub(super) fn load(&self) -> usize {
         self.busy.get() + self.lines.streams()
+    }
+
+    /// Whether a request is trying it.
+    pub(super) fn is_on_trial(&self) -> bool {
+        self.on_trial.get()
     }
 
     pub(super) fn share(&self) -> u8 {

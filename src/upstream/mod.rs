@@ -41,7 +41,7 @@ pub use switch::{Answered, Switched};
 
 use self::{
     http1::Connection,
-    member::{Member, Seat},
+    member::{Member, Seat, Trial},
     servers::Servers,
     stream::Stream,
 };
@@ -207,8 +207,7 @@ impl Upstream {
             if self.open.open.get() < self.open_max || self.servers.close_one() {
                 let open = OpenGuard::new(&self.open);
                 let (member, stream) = self.connect(chosen.take(), tried, give_up).await?;
-                let seat = Some(Seat::take(&member));
-                return Ok((Connection::new(stream, open, seat), false));
+                return Ok((Connection::new(stream, open, Seat::take(&member)), false));
             }
             let _waits = Waits::new(&self.waiting);
             let left = give_up.saturating_duration_since(tick::now());
@@ -236,12 +235,16 @@ impl Upstream {
         let mut failed = None;
         while let Some(member) = next {
             let left = give_up.saturating_duration_since(tick::now()) / servers.left(&tried);
+            if left.is_zero() {
+                break; // it could not be blamed for anything
+            }
+            let _trial = Trial::begin(&member);
             match member.open(left, &servers.rules.ejection, servers.jitter()).await {
                 Ok(stream) => return Ok((member, stream)),
                 Err(error) => failed = Some(error),
             }
             servers.refused();
-            tried.push(member);
+            tried.push(Rc::clone(&member));
             next = servers.choose(&tried).or_else(|| servers.chance(&tried));
             if next.is_some() && !servers.budget.withdraw() {
                 break;

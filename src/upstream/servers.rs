@@ -88,14 +88,14 @@ impl Servers {
         if fresh { other } else { better }
     }
 
-    /// Where none gets requests: one that refuses at once, so that whoever asks learns whether it is back.
+    /// Where none gets requests: one that refuses at once, so that whoever asks learns whether it is back. One request at
+    /// a time.
     pub(super) fn chance(&self, tried: &[Rc<Member>]) -> Option<Rc<Member>> {
         let all = self.all.borrow();
         let out = self.chosen_from.borrow().is_empty();
-        let mut quick = all
-            .iter()
-            .filter(|member| out && member.condition.is_quick() && !is_among(tried, member));
-        quick.next().cloned()
+        let may_try = |member: &&Rc<Member>| member.condition.is_quick() && !member.is_on_trial();
+        let mut quick = all.iter().filter(may_try).filter(|member| !is_among(tried, member));
+        quick.next().filter(|_| out).cloned()
     }
 
     /// A connection that nobody uses, of whichever server gets requests; of any where none takes connections.

@@ -1,7 +1,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::upstream::{member::Seat, testing::backend};
+use crate::upstream::{
+    member::{Seat, Trial},
+    testing::backend,
+};
 
 fn servers(count: usize, more: &str) -> Servers {
     let urls: Vec<_> = (1..=count).map(|last| format!("http://10.0.0.{last}:9000")).collect();
@@ -85,7 +88,13 @@ fn a_server_that_takes_no_connection_is_not_tried_even_when_few_are_left() {
     assert_eq!(choices(&servers), [0, 0, 1000]);
     refuse(&servers, 2);
     assert!(servers.choose(&[]).is_none());
-    assert!(servers.chance(&[]).is_some(), "one that refuses at once may be asked");
+    let chance = servers.chance(&[]).expect("one that refuses at once may be asked");
+    let trial = Trial::begin(&chance);
+    assert!(
+        servers.chance(&[]).is_none_or(|other| !Rc::ptr_eq(&other, &chance)),
+        "by one at a time"
+    );
+    drop(trial);
     assert!(matches!(servers.why(), UpstreamError::Connect(_)));
     let member = member(&servers, 2);
     assert!(!member.spot.is_up());

@@ -46,7 +46,7 @@ impl Upstream {
         let open = OpenGuard::new(&self.open);
         let give_up = tick::now() + self.settings.connect_timeout;
         let (member, stream) = self.connect(self.servers.choose(&[]), &[], give_up).await?;
-        let connection = Connection::new(stream, open, Some(Seat::take(&member)));
+        let connection = Connection::new(stream, open, Seat::take(&member));
         http1::switch(self, connection, request, first_byte).await
     }
 }

@@ -24,12 +24,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(in crate::upstream) fn new(
-        stream: Stream,
-        open: OpenGuard,
-        seat: Option<Seat>,
-    ) -> Box<Self> {
-        Box::new(Self { stream, input: Input::default(), seat, _open: open })
+    pub(in crate::upstream) fn new(stream: Stream, open: OpenGuard, seat: Seat) -> Box<Self> {
+        Box::new(Self { stream, input: Input::default(), seat: Some(seat), _open: open })
     }
 
     /// Reads more; how many bytes came, 0 at the stream's end.

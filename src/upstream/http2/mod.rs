@@ -181,6 +181,9 @@ async fn find(
     let mut failed = None;
     while let Some(member) = next {
         let left = give_up.saturating_duration_since(tick::now()) / servers.left(&tried);
+        if left.is_zero() {
+            break; // it could not be blamed for anything
+        }
         match line_of(upstream, &member, left, avoid).await {
             Ok(line) => return Ok((member, line)),
             Err(error) => failed = Some(error),
