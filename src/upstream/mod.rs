@@ -240,7 +240,10 @@ impl Upstream {
             }
             let _trial = Trial::begin(&member);
             match member.open(left, &servers.rules.ejection, servers.jitter()).await {
-                Ok(stream) => return Ok((member, stream)),
+                Ok(stream) => {
+                    servers.connected();
+                    return Ok((member, stream));
+                }
                 Err(error) => failed = Some(error),
             }
             servers.refused();
@@ -285,7 +288,7 @@ impl Upstream {
                 drop(opening.await);
             }
             drop(probed);
-            servers.refused();
+            servers.connected();
         });
     }
 

@@ -139,6 +139,14 @@ impl Servers {
         self.settle(tick::now());
     }
 
+    /// A connection was made: whoever was left out for want of one is not any more.
+    pub(super) fn connected(&self) {
+        let some_are_out = self.chosen_from.borrow().len() < self.all.borrow().len();
+        if some_are_out {
+            self.settle(tick::now());
+        }
+    }
+
     pub(super) fn jitter(&self) -> u64 {
         self.dice.roll()
     }

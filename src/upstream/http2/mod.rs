@@ -241,6 +241,7 @@ pub(super) async fn dial(
         upstream.servers.refused();
     }
     let line = Line::new(opened?, &spot.server);
+    upstream.servers.connected();
     member.add(&line);
     drop(dialing);
     Ok(line)
