@@ -106,6 +106,12 @@ impl Servers {
         from.iter().find_map(Member::pop_idle)
     }
 
+    /// The first server of which there is what `find` looks for.
+    pub(super) fn any<T>(&self, find: impl Fn(&Member) -> Option<T>) -> Option<(Rc<Member>, T)> {
+        let all = self.all.borrow();
+        all.iter().find_map(|member| find(member).map(|found| (Rc::clone(member), found)))
+    }
+
     /// Closes a connection that nobody uses, of whichever server; whether there was one.
     pub(super) fn close_one(&self) -> bool {
         self.all.borrow().iter().any(|member| member.close_one())

@@ -7,6 +7,8 @@
 mod exchange;
 mod line;
 mod paced;
+#[cfg(test)]
+mod tests;
 
 use std::{
     cell::{Cell, RefCell},
@@ -177,7 +179,14 @@ async fn find(
     let servers = &upstream.servers;
     let give_up = tick::now() + upstream.settings.connect_timeout;
     let mut tried = tried.to_vec();
-    let mut next = servers.choose(&tried).or_else(|| servers.chance(&tried));
+    let mut next = servers.choose(&tried);
+    if next.is_none() && tried.is_empty() {
+        // Whoever takes no connections may go on with those that there are.
+        if let Some(open) = servers.any(|member| member.lines.with_room(avoid)) {
+            return Ok(open);
+        }
+        next = servers.chance(&tried);
+    }
     let mut failed = None;
     while let Some(member) = next {
         let left = give_up.saturating_duration_since(tick::now()) / servers.left(&tried);
@@ -211,6 +220,9 @@ async fn line_of(
             return Ok(line);
         }
         let left = give_up.saturating_duration_since(tick::now());
+        if left.is_zero() {
+            return Err(UpstreamError::ConnectTimedOut);
+        }
         if !lines.dialing.get() {
             return dial(upstream, member, left).await;
         }

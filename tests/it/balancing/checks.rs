@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::SeqCst},
 };
 
-use super::{super::harness::backend::answer, *};
+use super::{
+    super::harness::backend::{Latch, answer},
+    *,
+};
 
 const HEALTH: &str =
     "health = { path = \"/healthz?deep\", every = \"100ms\", healthy = 2, unhealthy = 2 }";
@@ -84,4 +87,23 @@ fn a_server_that_answers_no_question_in_time_is_ill() {
     wait_until_up(&gate, &silent.url(), false);
     assert!(is_up(&gate, &good.url()));
     silent.wait("the question to be given up", |received| received.gone);
+}
+
+#[test]
+fn a_server_is_asked_by_the_process_and_not_by_each_of_its_workers() {
+    let latch = Latch::default();
+    let held = latch.clone();
+    let backend = Backend::scripted(move |head| {
+        let wait = (head.word(1) == "/healthz").then(|| Step::Wait(held.clone()));
+        [Step::Body].into_iter().chain(wait).chain([Step::Write(ok("hello"))]).collect()
+    });
+    let health = "health = { path = \"/healthz\", every = \"100ms\", timeout = \"1m\" }";
+    let gate = setup(&urls(&[&backend]), health).key("workers", "4").start();
+    backend.wait("the question", |received| received.line() == "GET /healthz");
+    for _ in 0..40 {
+        assert_eq!(gate.ask(get("/open/1", "")).verdict(), "200");
+    }
+    assert_eq!(came(&backend, "/healthz"), 1, "the next one comes after the answer");
+    latch.open();
+    until("it to be asked again", || (came(&backend, "/healthz") > 1).then_some(()));
 }
