@@ -3,7 +3,10 @@
 
 use std::{fmt::Display, rc::Rc, sync::Arc, time::Duration};
 
-use tokio::task::{AbortHandle, JoinSet, spawn_local};
+use tokio::{
+    task::{AbortHandle, JoinSet, spawn_local},
+    time::MissedTickBehavior,
+};
 
 use super::control::Control;
 use crate::{
@@ -83,6 +86,7 @@ async fn look_up(settings: Backend, roster: Arc<Roster>) {
 async fn ask(settings: Backend, roster: Arc<Roster>) {
     let Some(check) = settings.balancing.health.clone() else { return };
     let mut clock = tokio::time::interval(check.every);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay); // slow servers are not asked more often
     loop {
         clock.tick().await;
         let mut asked = JoinSet::new();

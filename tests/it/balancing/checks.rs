@@ -6,7 +6,10 @@ use std::sync::{
 };
 
 use super::{
-    super::harness::backend::{Latch, answer},
+    super::harness::{
+        backend::{Latch, answer},
+        streams::Streams,
+    },
     *,
 };
 
@@ -87,6 +90,17 @@ fn a_server_that_answers_no_question_in_time_is_ill() {
     wait_until_up(&gate, &silent.url(), false);
     assert!(is_up(&gate, &good.url()));
     silent.wait("the question to be given up", |received| received.gone);
+}
+
+#[test]
+fn a_server_of_http_2_is_asked_over_http_2() {
+    let backend = Streams::plain();
+    let url = format!("http://{}", backend.address);
+    let more = "http = \"2\"\nhealth = { path = \"/healthz\", every = \"100ms\", unhealthy = 1 }";
+    let gate = gateway(std::slice::from_ref(&url), more);
+    backend.wait("the question", |seen| seen.line == format!("GET {url}/healthz"));
+    backend.wait("a second one", |seen| seen.connection > 1);
+    assert!(is_up(&gate, &url));
 }
 
 #[test]
