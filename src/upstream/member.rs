@@ -219,9 +219,8 @@ impl Member {
             self.spot.leave_out(out);
         }
         if slow_start.is_zero() {
-            return;
-        }
-        if out || !self.spot.is_well() {
+            self.share.set(100); // a reload may end it half way
+        } else if out || !self.spot.is_well() {
             self.since.set(now);
             self.share.set(SHARE_MIN);
         } else if self.share.get() < 100 {
