@@ -73,7 +73,7 @@ fn servers(backend: &Backend) -> String {
 
 async fn reachable(backend: &Backend) -> String {
     let started = std::time::Instant::now();
-    match Upstream::new(backend.clone(), 1).probe().await {
+    match Upstream::alone(backend).probe().await {
         Ok(()) => format!("reachable in {:.1} ms", started.elapsed().as_secs_f64() * 1e3),
         // Why is not in its text, which clients get to see.
         Err(UpstreamError::Tls(why)) => format!("not reachable yet: TLS: {why}"),

@@ -13,7 +13,7 @@ use std::{
 use tokio::{sync::watch, task::spawn_local, time::MissedTickBehavior};
 
 use super::{
-    App, AppError, banner,
+    App, AppError, backends, banner,
     leave::{Leave, Signals},
     reload::Reloader,
     upgrade::{self, Successor},
@@ -24,13 +24,13 @@ use crate::{
     gateway::{Generation, Shared},
     server::{
         Bound, Listener,
-        health::{self, Readiness},
+        health::{self, Readiness, ServerOut},
         local,
     },
     store::{Health, HealthState, Store},
     telemetry::{
         log::{Level, event},
-        metrics::Metrics,
+        metrics::{Metrics, ServerState},
     },
     tick,
 };
@@ -94,7 +94,29 @@ impl Control {
             draining: self.shared.draining.load(Relaxed),
             requires_store: self.shared.current.load().config.ready_requires_store,
             store: self.health(),
+            out: self.servers(),
         }
+    }
+
+    /// Which servers of backends are left out; the gauges of all of them are set on the way.
+    fn servers(&self) -> Vec<ServerOut> {
+        let generation = self.shared.current.load_full();
+        let (mut states, mut out) = (Vec::new(), Vec::new());
+        for (settings, roster) in generation.config.backends.iter().zip(&generation.rosters) {
+            for spot in roster.spots().iter() {
+                let (backend, server) = (settings.name.clone(), spot.to_string());
+                if let Some(trouble) = spot.trouble() {
+                    out.push(ServerOut {
+                        backend: backend.clone(),
+                        server: server.clone(),
+                        trouble,
+                    });
+                }
+                states.push(ServerState { backend, server, up: spot.is_up() });
+            }
+        }
+        self.metrics.process.set_servers(states);
+        out
     }
 }
 
@@ -122,6 +144,7 @@ impl App {
         Reloader::new(&mut self).reload(false, &mut files); // changed since it was read?
         bootstrap(&control).await;
         spawn_local(reseal(Rc::clone(&control)));
+        spawn_local(backends::tend(Rc::clone(&control)));
         match &self.screen {
             Some(screen) => drop(writeln!(io::stdout(), "{screen}")), // or nobody is left to read it
             None => {

@@ -2,6 +2,7 @@
 //! every other.
 
 pub(crate) mod admin;
+mod backends;
 mod banner;
 mod control;
 mod leave;
@@ -27,7 +28,7 @@ use tokio::{sync::watch::Sender, task::JoinHandle};
 use self::manager::Manager;
 use crate::{
     auth::{near::NearCache, resolve::Scheme},
-    config::{Address, Config, Listen},
+    config::{Address, Backend, Config, Listen},
     directory::DirectoryOrigin,
     fences::Fences,
     gateway::{Generation, Guesses, Shared, reasons},
@@ -39,6 +40,7 @@ use crate::{
     },
     tls,
     token::keyring::Keyring,
+    upstream::Roster,
 };
 
 /// Most workers by default: beyond it the kernel's loopback and the backend are the limit.
@@ -231,8 +233,26 @@ impl Generation {
         let before_tls = before.and_then(|before| before.tls.as_deref());
         let tls = config.tls.as_ref().map(|settings| tls::Server::new(settings, before_tls));
         let tls = tls.transpose().map_err(io::Error::other)?.map(Arc::new);
-        Ok(Self { config: Arc::new(config), origin, near, scheme, directory, tls })
+        let rosters = rosters(&config, before);
+        Ok(Self { config: Arc::new(config), origin, near, scheme, directory, tls, rosters })
     }
+}
+
+/// What is known of the servers of each backend. Where its table is as it was, all goes on; where it is not, whatever
+/// server stays.
+fn rosters(config: &Config, before: Option<&Generation>) -> Vec<Arc<Roster>> {
+    let roster = |settings: &Backend| {
+        let known = before.and_then(|before| {
+            let all = before.config.backends.iter().zip(&before.rosters);
+            all.into_iter().find(|(known, _)| known.name == settings.name)
+        });
+        match known {
+            Some((known, roster)) if known == settings => Arc::clone(roster),
+            Some((_, roster)) => Roster::new(settings, Some(roster)),
+            None => Roster::new(settings, None),
+        }
+    };
+    config.backends.iter().map(roster).collect()
 }
 
 fn start_workers(

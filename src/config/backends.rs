@@ -3,7 +3,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
-    Backend, HostField, Http, Server, address, backend_tls, defaults,
+    Backend, Balancing, HostField, Http, Server, address, backend_tls, balancing, defaults,
     reader::{Table, Text, Value},
     report::Mistake,
 };
@@ -98,6 +98,7 @@ fn with_defaults(name: &str, servers: Vec<Server>) -> Backend {
         pool_max: defaults::POOL_MAX,
         pool_idle: defaults::POOL_IDLE,
         http: defaults::HTTP,
+        balancing: Balancing::default(),
     }
 }
 
@@ -135,6 +136,7 @@ fn read_one(name: &str, table: Table, paths: &PathPolicy) -> Option<Backend> {
     let hour = Duration::from_secs(3_600);
     let pool_idle = pool.get("idle").and_then(|idle| idle.duration(Duration::ZERO..=hour));
     pool.done();
+    let balancing = balancing::read(&table);
     table.done();
     let base = with_defaults(name, servers?);
     Some(Backend {
@@ -146,6 +148,7 @@ fn read_one(name: &str, table: Table, paths: &PathPolicy) -> Option<Backend> {
         pool_max: max.and_then(|max| usize::try_from(max).ok()).unwrap_or(base.pool_max),
         pool_idle: pool_idle.unwrap_or(base.pool_idle),
         http,
+        balancing,
         ..base
     })
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{Config, instant, report::plural};
+use super::{Backend, Config, Server, instant, report::plural, show_duration};
 use crate::policy::{
     Requirement, Rule,
     tenant::{OF_GUESTS, SANDBOX},
@@ -40,6 +40,10 @@ pub fn render(config: &Config) -> String {
         let _ = writeln!(text, "{}", line.trim_end());
     }
     let _ = writeln!(text, "  {:left$}  denied\n", "everything else");
+    for backend in &config.backends {
+        let _ = writeln!(text, "  {}", backend_line(backend));
+    }
+    text.push('\n');
     for line in open_lines(config) {
         let _ = writeln!(text, "  {line}");
     }
@@ -77,10 +81,26 @@ pub fn to_json(config: &Config) -> Value {
         "public": names(|it| *it == Requirement::Public),
         "guest": names(|it| *it == Requirement::Guest),
         "permissions": names(Requirement::is_open_by_roles),
+        "backends": config.backends.iter().map(backend_json).collect::<Vec<_>>(),
         "owned_fields": config.identity.iter().map(|field| field.name.as_str()).collect::<Vec<_>>(),
         "expectations": config.expectations,
         "warnings": config.warnings,
     })
+}
+
+/// Where a backend is, and what its servers are asked.
+fn backend_line(backend: &Backend) -> String {
+    let servers: Vec<String> = backend.servers.iter().map(Server::to_string).collect();
+    let health = backend.balancing.health.as_ref();
+    let asked = health
+        .map(|check| format!("; asked for {} every {}", check.path, show_duration(check.every)));
+    format!("{}:  {}{}", backend.name, servers.join(" · "), asked.unwrap_or_default())
+}
+
+fn backend_json(backend: &Backend) -> Value {
+    let servers: Vec<String> = backend.servers.iter().map(Server::to_string).collect();
+    let health = backend.balancing.health.as_ref().map(|check| check.path.as_str());
+    json!({ "name": backend.name, "servers": servers, "health": health })
 }
 
 /// One line of the table.

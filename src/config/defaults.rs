@@ -86,6 +86,31 @@ pub(super) const POOL_MAX: usize = 256;
 /// or a request meets the closing.
 pub(super) const POOL_IDLE: Duration = Duration::from_secs(4);
 
+/// One fault may be the request's own, two a coincidence.
+pub(super) const EJECTION_AFTER: u32 = 3;
+/// As long as a process takes to start again; it doubles while that is not enough.
+pub(super) const EJECTION_BASE: Duration = Duration::from_secs(1);
+/// Nobody wants to wait longer for a server that has been mended.
+pub(super) const EJECTION_MAX: Duration = Duration::from_secs(30);
+/// With fewer than half the servers left, the others would drown in what was meant for all.
+pub(super) const EJECTION_FLOOR: u8 = 50;
+/// What changes nothing may be asked twice (RFC 9110 9.2.2).
+pub(super) const RETRY_SAFE: bool = true;
+/// A fifth more load is bearable for servers in trouble; twice as much would finish them.
+pub(super) const RETRY_BUDGET: u8 = 20;
+/// As long as common names may be remembered in a cluster.
+pub(super) const RESOLVE: Duration = Duration::from_secs(30);
+/// Off: most servers take their whole share at once.
+pub(super) const SLOW_START: Duration = Duration::ZERO;
+/// With three bad answers a server is out within 15 s, and a question costs nothing at this pace.
+pub(super) const HEALTH_EVERY: Duration = Duration::from_secs(5);
+/// A server that takes a second to say that it is well is not.
+pub(super) const HEALTH_TIMEOUT: Duration = Duration::from_secs(1);
+/// One good answer is proof enough.
+pub(super) const HEALTHY: u32 = 1;
+/// A lost packet or a pause for garbage is no end.
+pub(super) const UNHEALTHY: u32 = 3;
+
 /// What every server speaks; whoever serves gRPC says so.
 pub(super) const HTTP: Http = Http::One;
 

@@ -9,6 +9,7 @@
 mod address;
 mod backend_tls;
 mod backends;
+mod balancing;
 pub(crate) mod caller;
 pub mod check;
 mod context;
@@ -46,6 +47,7 @@ use std::{
 };
 
 pub use backend_tls::BackendTls;
+pub use balancing::{Balancing, Ejection, HealthCheck, Retry};
 #[cfg(any(test, fuzzing))]
 pub(crate) use load::apart;
 pub(crate) use quantity::{duration, show_duration};

@@ -4,14 +4,14 @@ use std::{path::PathBuf, time::Duration};
 
 use rustls::pki_types::ServerName;
 
-use super::BackendTls;
+use super::{BackendTls, Balancing};
 
 /// One backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
     /// `backend`, or the NAME of `[backends.NAME]`.
     pub name: String,
-    /// One or more servers, asked in turn.
+    /// One or more servers; a name with several addresses is several more.
     pub servers: Vec<Server>,
     /// Leading segments cut from what is sent, canonical.
     pub strip: Option<String>,
@@ -29,9 +29,11 @@ pub struct Backend {
     pub pool_idle: Duration,
     /// What its servers speak.
     pub http: Http,
+    /// How requests are shared out among them.
+    pub balancing: Balancing,
 }
 
-/// A server of a backend: TCP (a name is resolved when connecting), TLS over it, or a unix socket.
+/// A server of a backend: TCP, TLS over it, or a unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Server {
     /// A host by name or address, an IPv6 address without brackets.
@@ -54,6 +56,29 @@ pub enum Server {
     },
     /// A socket file.
     Unix(PathBuf),
+}
+
+impl Server {
+    /// Its host and port; `None` for a socket file.
+    #[must_use]
+    pub fn host_and_port(&self) -> Option<(&str, u16)> {
+        match self {
+            Self::Tcp { host, port } | Self::Tls { host, port, .. } => Some((host, *port)),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// The authority by which it is asked, without a port that goes without saying.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let (host, port, usual) = match self {
+            Self::Tcp { host, port } => (host.as_str(), *port, 80),
+            Self::Tls { host, port, .. } => (host.as_str(), *port, 443),
+            Self::Unix(_) => ("localhost", 80, 80),
+        };
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        if port == usual { host } else { format!("{host}:{port}") }
+    }
 }
 
 impl std::fmt::Display for Server {

@@ -35,7 +35,7 @@ pub(crate) fn outbound(
     config: &Config,
 ) -> Result<Parts, Refusal> {
     let settings = &config.backends[permit.rule().backend];
-    let backend = Backend::new(settings.clone(), Upstream::new(settings.clone(), 1), config);
+    let backend = Backend::new(settings.clone(), Upstream::alone(settings), config);
     let protocol = upgrade::agreed(permit.rule(), &request)?;
     sources.strip(&mut request.fields, &mut request.query);
     let peer = Peer::tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));

@@ -23,7 +23,7 @@ use crate::{
         near::NearCache,
         resolve::{Resolver, Scheme},
     },
-    config::{self, AccessLog, Config, Server},
+    config::{self, AccessLog, Config},
     directory::DirectoryOrigin,
     request::{RequestPolicy, path::CanonicalPath},
     store::{LinkEvent, Store, StoreOrigin},
@@ -32,7 +32,7 @@ use crate::{
         metrics::WorkerMetrics,
     },
     tls,
-    upstream::Upstream,
+    upstream::{Roster, Upstream},
     usergrid::{self, Office},
     wire::Ready,
 };
@@ -51,6 +51,8 @@ pub struct Generation {
     pub directory: Option<DirectoryOrigin>,
     /// With `[tls]`: what handshakes are made with.
     pub tls: Option<Arc<tls::Server>>,
+    /// What is known of the servers of each backend, in the order of the configuration.
+    pub rosters: Vec<Arc<Roster>>,
 }
 
 impl Generation {
@@ -203,13 +205,13 @@ impl Gate {
         self.shared.draining.load(Relaxed)
     }
 
-    /// The work of each tick: old pool connections, what lasts, buffered access lines, a new generation. Returns
+    /// The work of each tick: backends, what lasts, buffered access lines, a new generation. Returns
     /// whether requests have had to wait for a backend's connection.
     pub fn tick(&self, now: std::time::Instant) -> bool {
         let (mut pressed, state) = (false, self.state());
         self.metrics.set_tunnels(self.lasting.tick(&state, now));
         for backend in &state.backends {
-            backend.upstream.sweep(now);
+            backend.upstream.tick(now);
             pressed |= backend.upstream.is_pressed();
         }
         self.access.borrow_mut().flush();
@@ -233,12 +235,21 @@ impl State {
         let backends = config
             .backends
             .iter()
-            .map(|settings| {
-                let kept = pools
-                    .remove(settings.name.as_str())
-                    .filter(|upstream| upstream.settings() == settings);
-                let upstream =
-                    kept.map_or_else(|| Upstream::new(settings.clone(), workers), Rc::clone);
+            .zip(&generation.rosters)
+            .map(|(settings, roster)| {
+                let known = pools.remove(settings.name.as_str());
+                let kept = known.filter(|upstream| upstream.settings() == settings);
+                let upstream = kept.map_or_else(
+                    || {
+                        Upstream::new(
+                            settings.clone(),
+                            roster,
+                            workers,
+                            known.map(|known| &**known),
+                        )
+                    },
+                    Rc::clone,
+                );
                 Backend::new(settings.clone(), upstream, &config)
             })
             .collect();
@@ -294,13 +305,7 @@ impl Backend {
     pub(super) fn new(settings: config::Backend, upstream: Rc<Upstream>, config: &Config) -> Self {
         let strip = settings.strip.as_deref();
         let strip = strip.and_then(|prefix| CanonicalPath::parse(prefix, &config.paths).ok());
-        let (host, port, usual) = match &settings.servers[0] {
-            Server::Tcp { host, port } => (host.as_str(), *port, 80),
-            Server::Tls { host, port, .. } => (host.as_str(), *port, 443),
-            Server::Unix(_) => ("localhost", 80, 80),
-        };
-        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        let host = if port == usual { host } else { format!("{host}:{port}") };
+        let host = settings.servers[0].authority();
         let host =
             HeaderValue::try_from(host).unwrap_or_else(|_| HeaderValue::from_static("localhost"));
         Self { settings, upstream, strip, host }

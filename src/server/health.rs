@@ -11,6 +11,7 @@ use crate::{
         instant::{rfc3339, unix_ms},
         metrics::Metrics,
     },
+    upstream::Trouble,
 };
 
 /// What readiness depends on, at one moment.
@@ -22,6 +23,19 @@ pub struct Readiness {
     pub requires_store: bool,
     /// How the store is.
     pub store: Health,
+    /// Servers of backends that are left out.
+    pub out: Vec<ServerOut>,
+}
+
+/// A server that is left out: the backend's name, the server, and why.
+#[derive(Debug)]
+pub struct ServerOut {
+    /// The backend's name.
+    pub backend: String,
+    /// Where the server is.
+    pub server: String,
+    /// Why, and since when.
+    pub trouble: Trouble,
 }
 
 impl Readiness {
@@ -45,6 +59,16 @@ impl Readiness {
             let since = rfc3339(unix_ms(warning.since));
             degraded.push(json!({
                 "part": "store", "since": since, "error": warning.cause, "effect": warning.effect,
+            }));
+        }
+        for ServerOut { backend, server, trouble } in &self.out {
+            degraded.push(json!({
+                "part": "backend",
+                "backend": backend,
+                "server": server,
+                "since": rfc3339(unix_ms(trouble.since)),
+                "error": trouble.cause,
+                "effect": "it is left out while enough others are there",
             }));
         }
         let mut body = json!({ "ready": ready });
@@ -108,7 +132,24 @@ mod tests {
             draining,
             requires_store,
             store: Health { store, state, facts, warnings: Vec::new() },
+            out: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_server_that_is_left_out_is_degraded_and_no_reason_to_be_unready() {
+        let mut readiness = readiness(false, true, false);
+        let trouble = Trouble { since: SystemTime::UNIX_EPOCH, cause: "it answers 500".to_owned() };
+        let (backend, server) = ("app".to_owned(), "http://10.0.0.1:9000".to_owned());
+        readiness.out.push(ServerOut { backend, server, trouble });
+        let (status, body) = readiness.report();
+        assert_eq!(status, StatusCode::OK);
+        let told = &body["degraded"][0];
+        assert_eq!((&told["part"], &told["backend"]), (&json!("backend"), &json!("app")));
+        assert_eq!(
+            (&told["server"], &told["error"]),
+            (&json!("http://10.0.0.1:9000"), &json!("it answers 500"))
+        );
     }
 
     #[test]

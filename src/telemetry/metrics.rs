@@ -1,7 +1,7 @@
 //! Every exported metric. Names are an interface: a test pins them.
 //!
 //! Each worker writes cells of its own (plain loads and stores, never contended); a scrape adds them
-//! up. Labels come from closed lists of this program, never from a request.
+//! up. Labels come from closed lists of this program and from the configuration, never from a request.
 
 use std::{
     collections::HashMap,
@@ -171,6 +171,26 @@ pub struct ProcessState {
     pub access_lines_dropped: Arc<AtomicU64>,
     /// When the configuration in force was loaded, seconds since the epoch.
     pub config_loaded_s: AtomicU64,
+    /// Servers of backends, as they stand in the configuration.
+    servers: Mutex<Vec<ServerState>>,
+}
+
+/// A server of a backend.
+#[derive(Debug)]
+pub struct ServerState {
+    /// The backend's name.
+    pub backend: String,
+    /// Where it is.
+    pub server: String,
+    /// Whether it gets requests.
+    pub up: bool,
+}
+
+impl ProcessState {
+    /// Sets what is known of the servers of all backends.
+    pub fn set_servers(&self, servers: Vec<ServerState>) {
+        *self.servers.lock().unwrap_or_else(PoisonError::into_inner) = servers;
+    }
 }
 
 /// All metrics of the process.
@@ -306,6 +326,18 @@ impl Metrics {
         Ok(())
     }
 
+    fn encode_servers(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "1 while the server of the backend gets requests";
+        let mut family =
+            to.encode_descriptor("backend_server_up", help, None, MetricType::Gauge)?;
+        let servers = self.process.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        for ServerState { backend, server, up } in &*servers {
+            let labels = [("backend", backend.as_str()), ("server", server.as_str())];
+            ConstGauge::new(i64::from(*up)).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
     fn encode_process(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let gauge = |to: &mut DescriptorEncoder<'_>, name, help, value: u64| {
             let value = i64::try_from(value).unwrap_or(i64::MAX);
@@ -344,6 +376,7 @@ impl Collector for Metrics {
         self.encode_lookups(&mut encoder)?;
         self.encode_handshakes(&mut encoder)?;
         self.encode_durations(&mut encoder)?;
+        self.encode_servers(&mut encoder)?;
         self.encode_process(&mut encoder)
     }
 }
@@ -363,6 +396,8 @@ mod tests {
         worker.lookup(0);
         worker.set_connections(3);
         worker.handshake(Handshake::Unfinished);
+        let (backend, server) = ("app".to_owned(), "http://10.0.0.1:9000".to_owned());
+        metrics.process.set_servers(vec![ServerState { backend, server, up: true }]);
         let text = metrics.scrape();
         let mut names: Vec<&str> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
@@ -371,6 +406,7 @@ mod tests {
             names,
             [
                 "tollgate_access_lines_dropped counter",
+                "tollgate_backend_server_up gauge",
                 "tollgate_build_info gauge",
                 "tollgate_config_loaded_timestamp_seconds gauge",
                 "tollgate_connections gauge",
@@ -395,6 +431,7 @@ mod tests {
             r#"tollgate_request_duration_seconds_bucket{le="+Inf"} 2"#,
             r#"tollgate_tls_handshakes_total{result="unfinished"} 1"#,
             "tollgate_connections 3",
+            r#"tollgate_backend_server_up{backend="app",server="http://10.0.0.1:9000"} 1"#,
             r#"tollgate_worker_connections{worker="0"} 3"#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\nis not in\n{text}");

@@ -1,6 +1,6 @@
 //! Opens one stream to a server of a backend: TCP, TLS or unix socket.
 
-use std::{io, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
@@ -9,23 +9,31 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use super::{UpstreamError, stream::Stream};
 use crate::config::{BackendTls, Http, Server};
 
-/// Opens a stream. Whoever calls it bounds the time.
+/// Opens a stream, to `address` where that is known. Whoever calls it bounds the time.
 ///
 /// # Errors
 /// [`UpstreamError::Connect`], [`UpstreamError::Tls`].
-pub(super) async fn open(server: &Server) -> Result<Stream, UpstreamError> {
+pub(super) async fn open(
+    server: &Server,
+    address: Option<SocketAddr>,
+) -> Result<Stream, UpstreamError> {
     Ok(match server {
-        Server::Tcp { host, port } => Stream::Tcp(tcp(host, *port).await?),
+        Server::Tcp { host, port } => Stream::Tcp(tcp(host, *port, address).await?),
         Server::Tls { host, port, name, tls } => {
+            let stream = tcp(host, *port, address).await?;
             // Boxed: the state of a handshake is large, and most connections have none.
-            Stream::Tls(Box::pin(secure(tcp(host, *port).await?, name.clone(), tls)).await?)
+            Stream::Tls(Box::pin(secure(stream, name.clone(), tls)).await?)
         }
         Server::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
     })
 }
 
-async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect((host, port)).await?;
+async fn tcp(host: &str, port: u16, address: Option<SocketAddr>) -> io::Result<TcpStream> {
+    let stream = match address {
+        Some(address) => TcpStream::connect(address).await?,
+        // Until the name was looked up for the first time.
+        None => TcpStream::connect((host, port)).await?,
+    };
     stream.set_nodelay(true)?;
     Ok(stream)
 }

@@ -1,22 +1,33 @@
-//! Calls to a backend: one pool of connections per worker and backend.
+//! Calls to a backend: of its servers one is chosen (`servers`), and of its connections in this worker's pool
+//! (`member`) one is used, or opened.
 //!
 //! A connection of HTTP/1.1 carries one request at a time and is used again only after a clean end of the
-//! answer. A request is sent a second time only when not a byte of it was written the first time. One of
-//! HTTP/2 carries several: see `http2`.
+//! answer. A request that may change something is sent a second time only when not a byte of it was written the
+//! first time. A connection of HTTP/2 carries several: see `http2`.
 
+mod again;
+mod budget;
+mod check;
+mod condition;
 mod connect;
 mod framing;
 mod http1;
 mod http2;
+mod member;
 mod outgoing;
 mod request_body;
 mod response_body;
+mod roster;
+mod servers;
 mod stream;
 mod switch;
+#[cfg(test)]
+mod testing;
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     rc::Rc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -25,13 +36,16 @@ use tokio::sync::Notify;
 pub use outgoing::Outgoing;
 pub use request_body::{BodyFault, Progress, RequestBody};
 pub use response_body::{ResponseBody, ResponseCut};
+pub use roster::{Roster, Spot, Trouble};
 pub use switch::{Answered, Switched};
 
-use self::{http1::Connection, stream::Stream};
+use self::{
+    http1::Connection,
+    member::{Member, Seat, Trial},
+    servers::Servers,
+    stream::Stream,
+};
 use crate::{config, tick, wire::Reply};
-
-/// After this long without a request a connection gives up the memory that it read into.
-const REST_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a backend gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -67,20 +81,11 @@ pub struct Upstream {
     settings: config::Backend,
     /// This worker's share of `pool.max`.
     open_max: usize,
-    /// Most recently used last, so that surplus connections grow old at the front.
-    idle: RefCell<Vec<Idle>>,
-    /// The connections of a backend that speaks HTTP/2.
-    lines: http2::Lines,
+    servers: Servers,
     /// Connections, or requests that are out over HTTP/2.
     open: Rc<OpenCount>,
-    next_server: Cell<usize>,
     /// Requests that wait for a connection.
     waiting: Cell<usize>,
-}
-
-struct Idle {
-    connection: Box<Connection>,
-    since: Instant,
 }
 
 #[derive(Default)]
@@ -123,18 +128,31 @@ impl Drop for Waits<'_> {
 }
 
 impl Upstream {
-    /// A pool for `settings`, of which this worker is one of `workers` sharing `pool.max`.
+    /// Pools for `settings`, of which this worker is one of `workers` sharing `pool.max`, for the servers of
+    /// `roster`. Servers that stay keep what they had `before`.
     #[must_use]
-    pub fn new(settings: config::Backend, workers: usize) -> Rc<Self> {
+    pub fn new(
+        settings: config::Backend,
+        roster: &Arc<Roster>,
+        workers: usize,
+        before: Option<&Self>,
+    ) -> Rc<Self> {
+        let before = before.filter(|before| before.settings.http == settings.http);
+        let rules = settings.balancing.clone();
+        let servers = Servers::new(Arc::clone(roster), rules, before.map(|before| &before.servers));
         Rc::new(Self {
             open_max: settings.pool_max.div_ceil(workers.max(1)),
-            lines: http2::Lines::new(settings.servers.len()),
+            servers,
             settings,
-            idle: RefCell::default(),
-            open: Rc::default(),
-            next_server: Cell::new(0),
+            open: before.map(|before| Rc::clone(&before.open)).unwrap_or_default(),
             waiting: Cell::new(0),
         })
+    }
+
+    /// A pool of nobody, for one use.
+    #[must_use]
+    pub fn alone(settings: &config::Backend) -> Rc<Self> {
+        Self::new(settings.clone(), &Roster::new(settings, None), 1, None)
     }
 
     /// What the pool was made from; a reload keeps a pool whose settings are unchanged.
@@ -159,77 +177,118 @@ impl Upstream {
         http1::send(self, request, first_byte).await
     }
 
-    /// A connection that is ready for a request, and whether it was used before.
-    async fn checkout(&self) -> Result<(Box<Connection>, bool), UpstreamError> {
-        if let Some(idle) = self.pop_idle() {
+    /// A connection that is ready for a request, and whether it was used before. None of `tried` is asked again.
+    async fn checkout(
+        &self,
+        tried: &[Rc<Member>],
+    ) -> Result<(Box<Connection>, bool), UpstreamError> {
+        let chosen = self.servers.choose(tried);
+        if let Some(idle) = chosen.as_ref().and_then(Member::pop_idle) {
             return Ok((idle, true));
         }
         // Boxed: most requests find a connection, and every future is as large as the largest road.
-        Box::pin(self.open_or_wait()).await
+        Box::pin(self.open_or_wait(chosen, tried)).await
     }
 
-    async fn open_or_wait(&self) -> Result<(Box<Connection>, bool), UpstreamError> {
+    async fn open_or_wait(
+        &self,
+        mut chosen: Option<Rc<Member>>,
+        tried: &[Rc<Member>],
+    ) -> Result<(Box<Connection>, bool), UpstreamError> {
         let give_up = tick::now() + self.settings.connect_timeout;
+        // Whoever takes no connections may go on with those that there are.
+        if chosen.is_none()
+            && tried.is_empty()
+            && let Some(idle) = self.servers.any_idle()
+        {
+            return Ok((idle, true));
+        }
         loop {
-            if self.open.open.get() < self.open_max {
+            if self.open.open.get() < self.open_max || self.servers.close_one() {
                 let open = OpenGuard::new(&self.open);
-                return Ok((Connection::new(self.connect().await?, open), false));
+                let (member, stream) = self.connect(chosen.take(), tried, give_up).await?;
+                return Ok((Connection::new(stream, open, Seat::take(&member)), false));
             }
             let _waits = Waits::new(&self.waiting);
             let left = give_up.saturating_duration_since(tick::now());
             if tick::timeout(left, self.open.freed.notified()).await.is_none() {
                 return Err(UpstreamError::Busy);
             }
-            if let Some(idle) = self.pop_idle() {
+            if let Some(idle) = self.servers.any_idle() {
                 return Ok((idle, true));
             }
         }
     }
 
-    /// The connection that was used last, if the backend has not closed it meanwhile.
-    fn pop_idle(&self) -> Option<Box<Connection>> {
-        let mut idle = self.idle.borrow_mut();
-        std::iter::from_fn(|| idle.pop().map(|idle| idle.connection))
-            .find_map(|mut connection| connection.is_quiet().then_some(connection))
-    }
-
-    /// Connects to the next server in turn; where that fails, to those after it, each once. Nothing has
-    /// been sent yet, so nothing can happen twice. One that does not answer at all leaves the others
-    /// their share of the connect timeout.
-    async fn connect(&self) -> Result<Stream, UpstreamError> {
-        let turn = self.next_server.get();
-        self.next_server.set(turn.wrapping_add(1));
-        let servers = &self.settings.servers;
-        let (later, sooner) = servers.split_at(turn % servers.len());
-        let give_up = tick::now() + self.settings.connect_timeout;
-        let mut failed = UpstreamError::ConnectTimedOut;
-        for (server, untried) in sooner.iter().chain(later).zip((1..=servers.len() as u32).rev()) {
-            let left = give_up.saturating_duration_since(tick::now());
-            match tick::timeout(left / untried, connect::open(server)).await {
-                Some(Ok(stream)) => return Ok(stream),
-                Some(Err(error)) => failed = error,
-                None => failed = UpstreamError::ConnectTimedOut,
+    /// Connects to the server that was `chosen`; where that fails, to others that were not `tried`, each once. Nothing
+    /// has been sent yet, so nothing can happen twice. One that does not answer at all leaves the others their
+    /// share of the connect timeout.
+    async fn connect(
+        &self,
+        chosen: Option<Rc<Member>>,
+        tried: &[Rc<Member>],
+        give_up: Instant,
+    ) -> Result<(Rc<Member>, Stream), UpstreamError> {
+        let servers = &self.servers;
+        let mut tried = tried.to_vec();
+        let mut next = chosen.or_else(|| servers.choose(&tried)).or_else(|| servers.chance(&tried));
+        let mut failed = None;
+        while let Some(member) = next {
+            let left = give_up.saturating_duration_since(tick::now()) / servers.left(&tried);
+            if left.is_zero() {
+                break; // it could not be blamed for anything
+            }
+            let _trial = Trial::begin(&member);
+            match member.open(left, &servers.rules.ejection, servers.jitter()).await {
+                Ok(stream) => {
+                    servers.connected();
+                    return Ok((member, stream));
+                }
+                Err(error) => failed = Some(error),
+            }
+            servers.refused();
+            tried.push(Rc::clone(&member));
+            next = servers.choose(&tried).or_else(|| servers.chance(&tried));
+            if next.is_some() && !servers.budget.withdraw() {
+                break;
             }
         }
-        Err(failed)
+        Err(failed.unwrap_or_else(|| servers.why()))
     }
 
     /// Takes back a connection whose answer ended cleanly.
-    fn give_back(&self, connection: Box<Connection>) {
-        self.idle.borrow_mut().push(Idle { connection, since: tick::now() });
+    fn give_back(&self, mut connection: Box<Connection>) {
+        if let Some(seat) = connection.seat.take() {
+            seat.member().push_idle(connection);
+        }
         self.open.freed.notify_one();
     }
 
-    /// Closes connections that nobody has used for `pool.idle`, or that the backend closed.
-    pub fn sweep(&self, now: Instant) {
-        let keep = self.settings.pool_idle;
-        self.lines.sweep(now, keep);
-        self.idle.borrow_mut().retain_mut(|idle| {
-            let unused = now.saturating_duration_since(idle.since);
-            if unused >= REST_AFTER {
-                idle.connection.rest();
+    /// The work of each tick: closes connections that nobody has used for `pool.idle`, or that the backend closed;
+    /// follows what is known of its servers, and looks whether those that took no connection do again.
+    pub fn tick(self: &Rc<Self>, now: Instant) {
+        self.servers.each(|member| member.sweep(now, self.settings.pool_idle));
+        self.servers.tick(now, |member| self.look(member));
+    }
+
+    /// Looks whether a server takes connections again, one worker at a time.
+    fn look(self: &Rc<Self>, member: &Rc<Member>) {
+        if member.spot.probed.swap(true, Relaxed) {
+            return;
+        }
+        let probed = Probed(Arc::clone(&member.spot));
+        let (upstream, member) = (Rc::clone(self), Rc::clone(member));
+        tokio::task::spawn_local(async move {
+            let servers = &upstream.servers;
+            let limit = upstream.settings.connect_timeout;
+            if upstream.settings.http == config::Http::Two {
+                drop(http2::dial(&upstream, &member, limit).await);
+            } else {
+                let opening = member.open(limit, &servers.rules.ejection, servers.jitter());
+                drop(opening.await);
             }
-            unused < keep && idle.connection.is_quiet()
+            drop(probed);
+            servers.connected();
         });
     }
 
@@ -247,6 +306,16 @@ impl Upstream {
         if self.settings.http == config::Http::Two {
             return Box::pin(http2::probe(self)).await;
         }
-        self.connect().await.map(drop)
+        let give_up = tick::now() + self.settings.connect_timeout;
+        self.connect(None, &[], give_up).await.map(drop)
+    }
+}
+
+/// A server is being looked at, for as long as this lives.
+struct Probed(Arc<Spot>);
+
+impl Drop for Probed {
+    fn drop(&mut self) {
+        self.0.probed.store(false, Relaxed);
     }
 }

@@ -6,8 +6,12 @@ use std::{rc::Rc, time::Duration};
 use super::{
     OpenGuard, Outgoing, ResponseBody, Upstream, UpstreamError,
     http1::{self, Connection},
+    member::Seat,
 };
-use crate::wire::{Duplex, Fields, Reply};
+use crate::{
+    tick,
+    wire::{Duplex, Fields, Reply},
+};
 use bytes::Bytes;
 
 /// What is left of a connection that has switched.
@@ -16,6 +20,8 @@ pub struct Switched {
     pub stream: Box<dyn Duplex>,
     /// What the backend sent right behind its answer.
     pub ahead: Bytes,
+    /// It is part of its server's load while it lasts.
+    pub(super) _seat: Option<Seat>,
 }
 
 /// What came of the request.
@@ -38,7 +44,9 @@ impl Upstream {
         first_byte: Duration,
     ) -> Result<Answered, UpstreamError> {
         let open = OpenGuard::new(&self.open);
-        let connection = Connection::new(self.connect().await?, open);
+        let give_up = tick::now() + self.settings.connect_timeout;
+        let (member, stream) = self.connect(self.servers.choose(&[]), &[], give_up).await?;
+        let connection = Connection::new(stream, open, Seat::take(&member));
         http1::switch(self, connection, request, first_byte).await
     }
 }

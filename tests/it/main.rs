@@ -8,6 +8,7 @@ mod admin;
 mod answers;
 mod backend_http2;
 mod backend_tls;
+mod balancing;
 mod believed;
 mod cli;
 mod connections;

@@ -82,6 +82,7 @@ fn the_metrics_have_their_documented_names_and_count_what_happened() {
     names.sort_unstable();
     let documented = [
         "tollgate_access_lines_dropped counter",
+        "tollgate_backend_server_up gauge",
         "tollgate_build_info gauge",
         "tollgate_config_loaded_timestamp_seconds gauge",
         "tollgate_connections gauge",

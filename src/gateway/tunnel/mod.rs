@@ -85,7 +85,7 @@ impl Tunnel {
             }
             return;
         }
-        let Switched { stream: mut backend, ahead } = self.backend;
+        let Switched { stream: mut backend, ahead, .. } = self.backend;
         let mut pair = Pair {
             up: Flow::new(Vec::new()),
             // A copy: the buffer of which these are the last bytes is larger than all the rest of us.

@@ -9,7 +9,7 @@ use std::{
 use bytes::BytesMut;
 use tokio::io::ReadBuf;
 
-use super::super::{OpenGuard, stream::Stream};
+use super::super::{OpenGuard, member::Seat, stream::Stream};
 use crate::wire::Input;
 
 /// An open connection; dropping it closes it.
@@ -17,13 +17,15 @@ pub(crate) struct Connection {
     stream: Stream,
     /// Read, and not yet used.
     pub(super) input: Input,
+    /// Whose it is, while it is in use; `None` in the pool.
+    pub(in crate::upstream) seat: Option<Seat>,
     /// Counts it while it is open.
     _open: OpenGuard,
 }
 
 impl Connection {
-    pub(in crate::upstream) fn new(stream: Stream, open: OpenGuard) -> Box<Self> {
-        Box::new(Self { stream, input: Input::default(), _open: open })
+    pub(in crate::upstream) fn new(stream: Stream, open: OpenGuard, seat: Seat) -> Box<Self> {
+        Box::new(Self { stream, input: Input::default(), seat: Some(seat), _open: open })
     }
 
     /// Reads more; how many bytes came, 0 at the stream's end.
@@ -44,13 +46,20 @@ impl Connection {
         self.input.rest();
     }
 
+    /// The server has answered a request on it.
+    pub(super) fn answered(&self) {
+        if let Some(seat) = &self.seat {
+            seat.member().condition.answered();
+        }
+    }
+
     /// Where to write.
     pub(super) fn output(&mut self) -> &mut Stream {
         &mut self.stream
     }
 
-    /// What is left when it is no HTTP any more: the stream, and what was read of it ahead.
-    pub(in crate::upstream) fn into_parts(self) -> (Stream, BytesMut) {
-        (self.stream, self.input.bytes)
+    /// What is left when it is no HTTP any more: the stream, what was read of it ahead, and its place in the server's load.
+    pub(in crate::upstream) fn into_parts(self) -> (Stream, BytesMut, Option<Seat>) {
+        (self.stream, self.input.bytes, self.seat)
     }
 }

@@ -70,6 +70,11 @@ impl Awaited {
         Self { left: BEFORE_HEAD_MAX, seen: 0, may_switch }
     }
 
+    /// Whether not a byte of an answer came.
+    pub(super) fn is_silent(&self, connection: &Connection) -> bool {
+        self.left == BEFORE_HEAD_MAX && connection.input.bytes.is_empty()
+    }
+
     /// Reads until the head is complete.
     pub(super) fn poll(
         &mut self,

@@ -9,9 +9,9 @@ use std::{
 use http_body::Body as _;
 use tokio::io::AsyncWrite as _;
 
-use super::{connection::Connection, head};
+use super::connection::Connection;
 use crate::{
-    upstream::{BodyFault, Outgoing, RequestBody},
+    upstream::{BodyFault, RequestBody},
     wire::Parcel,
 };
 
@@ -43,15 +43,16 @@ pub(super) enum Stuck {
 }
 
 impl Upload {
-    pub(super) fn new(request: Outgoing) -> Self {
-        let owed = request.body.size_hint().exact();
-        let empty = matches!(request.body, RequestBody::Empty);
+    /// A head as it goes out, and the body behind it.
+    pub(super) fn new(head: Vec<u8>, body: RequestBody) -> Self {
+        let owed = body.size_hint().exact();
+        let empty = matches!(body, RequestBody::Empty);
         Self {
             chunked: !empty && owed.is_none(),
             owed,
-            parcel: Parcel::new(head::written(&request)),
+            parcel: Parcel::new(head),
             laden: false,
-            body: request.body,
+            body,
             untouched: true,
             last: empty,
             done: false,

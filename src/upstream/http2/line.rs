@@ -48,11 +48,9 @@ const PONG: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(5);
 
 /// An open connection; dropping it closes it.
-pub(super) struct Line {
+pub(in crate::upstream) struct Line {
     sender: SendRequest<Bytes>,
     running: Running,
-    /// Which server of the backend.
-    pub(super) server: usize,
     /// Its `:scheme`.
     pub(super) scheme: Scheme,
     pulse: Rc<Pulse>,
@@ -153,13 +151,18 @@ async fn beat(pings: Option<PingPong>, greeted: oneshot::Sender<()>, pulse: &Pul
 }
 
 impl Line {
-    pub(super) fn new(greeted: Greeted, server: usize, to: &Server) -> Rc<Self> {
+    pub(super) fn new(greeted: Greeted, to: &Server) -> Rc<Self> {
         let Greeted { sender, running, pulse } = greeted;
         let scheme = match to {
             Server::Tls { .. } => Scheme::HTTPS,
             Server::Tcp { .. } | Server::Unix(_) => Scheme::HTTP,
         };
-        Rc::new(Self { sender, running, server, scheme, pulse, retired: Cell::new(false) })
+        Rc::new(Self { sender, running, scheme, pulse, retired: Cell::new(false) })
+    }
+
+    /// Open streams.
+    pub(super) fn streams(&self) -> usize {
+        self.pulse.streams.get()
     }
 
     /// A handle that opens one stream.

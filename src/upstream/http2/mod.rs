@@ -7,6 +7,8 @@
 mod exchange;
 mod line;
 mod paced;
+#[cfg(test)]
+mod tests;
 
 use std::{
     cell::{Cell, RefCell},
@@ -14,16 +16,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Method, Request, Version};
+use h2::RecvStream;
+use http::{Method, Request, Response, Version};
 use tokio::sync::Notify;
 
 pub(super) use self::exchange::Ride;
-use self::{
-    exchange::{Failed, Upload},
-    line::Line,
-};
+use self::exchange::{Failed, Upload};
+pub(super) use self::line::Line;
 use super::{
-    BodyFault, OpenGuard, RequestBody, ResponseBody, Upstream, UpstreamError, connect, framing,
+    BodyFault, OpenGuard, RequestBody, ResponseBody, Upstream, UpstreamError,
+    again::{self, Again},
+    connect, framing,
+    member::Member,
     request_body::{self, GivenUp},
 };
 use crate::{
@@ -34,48 +38,42 @@ use crate::{
 /// How often a request is sent in all while peers say that they did not look at it.
 const TRIES: usize = 3;
 
-/// A server that took no connection is asked last for this long: those who wait are promised an answer
-/// within a second, and the server that it is back within two.
-const DOWN: Duration = Duration::from_secs(1);
-
-/// The connections of one backend.
+/// The connections to one server.
+#[derive(Default)]
 pub(super) struct Lines {
     lines: RefCell<Vec<Rc<Line>>>,
-    servers: Box<[Spot]>,
+    dialing: Cell<bool>,
+    /// How many dials have failed.
+    failed: Cell<usize>,
     /// A connection was opened, or could not be.
     changed: Notify,
 }
 
-/// What is known of one server.
-#[derive(Default)]
-struct Spot {
-    dialing: Cell<bool>,
-    down: Cell<Option<Instant>>,
-}
-
-impl Spot {
-    fn is_down(&self, now: Instant) -> bool {
-        self.down.get().is_some_and(|since| now.saturating_duration_since(since) < DOWN)
-    }
-}
-
 impl Lines {
-    pub(super) fn new(servers: usize) -> Self {
-        let servers = (0..servers).map(|_| Spot::default()).collect();
-        Self { lines: RefCell::default(), servers, changed: Notify::new() }
-    }
-
     /// Closes what nobody has used for `keep`, and forgets what is closed or takes nothing more.
     pub(super) fn sweep(&self, now: Instant, keep: Duration) {
         self.lines.borrow_mut().retain(|line| line.is_worth_keeping(now, keep));
     }
 
-    fn with_room(&self, server: usize, avoid: Option<&Rc<Line>>) -> Option<Rc<Line>> {
+    /// One more.
+    pub(super) fn add(&self, line: &Rc<Line>) {
+        self.lines.borrow_mut().push(Rc::clone(line));
+    }
+
+    /// Requests in flight.
+    pub(super) fn streams(&self) -> usize {
+        self.lines.borrow().iter().map(|line| line.streams()).sum()
+    }
+
+    /// Gets no further request: each connection ends with its last stream.
+    pub(super) fn leave(&self) {
+        self.lines.take();
+    }
+
+    fn with_room(&self, avoid: Option<&Rc<Line>>) -> Option<Rc<Line>> {
         let lines = self.lines.borrow();
         let fits = |line: &&Rc<Line>| {
-            line.server == server
-                && line.has_room()
-                && !avoid.is_some_and(|avoid| Rc::ptr_eq(avoid, line))
+            line.has_room() && !avoid.is_some_and(|avoid| Rc::ptr_eq(avoid, line))
         };
         lines.iter().find(fits).cloned()
     }
@@ -89,31 +87,26 @@ pub(super) async fn send(
 ) -> Result<Reply<ResponseBody>, UpstreamError> {
     let permit = permit(upstream).await?;
     let to_head = request.method() == Method::HEAD;
+    let mut again = Again::of(upstream, request.method(), request.body());
     let (mut head, body) = request.into_parts();
     head.version = Version::HTTP_2;
     let progress = body.progress();
     let upload = Upload::new(body);
     let mut refused: Option<Rc<Line>> = None;
+    let mut limit = first_byte;
     for tries_left in (0..TRIES).rev() {
-        let line = find(upstream, refused.as_ref()).await?;
+        let tried = again.as_deref().map_or(&[][..], |again| &again.tried);
+        let (member, line) = find(upstream, tried, refused.as_ref()).await?;
         let asking = exchange::ask(&line, head.clone(), &upload);
         let pressed = || upstream.is_pressed();
-        let asked = request_body::within(first_byte, progress.as_deref(), pressed, asking).await;
+        let asked = request_body::within(limit, progress.as_deref(), pressed, asking).await;
         let why = match asked {
-            Err(GivenUp::Backend) => return Err(UpstreamError::TimedOut),
+            Err(GivenUp::Backend) => Failed::Seen(UpstreamError::TimedOut),
             Err(GivenUp::Client) => return Err(UpstreamError::Body(BodyFault::TooSlow)),
             Ok(Ok((answer, ride))) => {
+                member.condition.answered();
                 upload.is_taken();
-                let Reply { status, mut fields, body } = Reply::from(answer);
-                let of = (Version::HTTP_2, status);
-                let content = framing::settle(of, &mut fields, to_head)?;
-                // A length that is not kept later is noticed where frames are read (RFC 9113 8.1.1).
-                if body.is_end_stream() && matches!(content, Content::Length(1..)) {
-                    return Err(UpstreamError::BadResponse);
-                }
-                let ride = ride.under(permit);
-                let body = ResponseBody::multiplexed(body, ride, Rc::clone(upstream));
-                return Ok(Reply { status, fields, body });
+                return reply(upstream, answer, ride.under(permit), to_head);
             }
             Ok(Err(failed)) => failed,
         };
@@ -124,15 +117,43 @@ pub(super) async fn send(
             Failed::Unseen(_) if tries_left > 0 && upload.can_be_told_again() => {
                 refused = Some(line);
             }
-            Failed::Unseen(why) | Failed::Seen(why) => return Err(why),
+            Failed::Unseen(why) => return Err(why),
+            Failed::Seen(why) => {
+                again::failed(upstream, &member, &why);
+                let closed = matches!(why, UpstreamError::Closed) && tries_left > 0;
+                let once_more = again.as_deref_mut().filter(|again| closed && again.is_safe());
+                let Some(again) = once_more else { return Err(why) };
+                again.take_safe();
+                if !again.leaves(upstream, member) {
+                    return Err(why);
+                }
+                limit = again.left(first_byte);
+            }
         }
     }
     Err(UpstreamError::Closed)
 }
 
+/// The answer whose head has come.
+fn reply(
+    upstream: &Rc<Upstream>,
+    answer: Response<RecvStream>,
+    ride: Ride,
+    to_head: bool,
+) -> Result<Reply<ResponseBody>, UpstreamError> {
+    let Reply { status, mut fields, body } = Reply::from(answer);
+    let content = framing::settle((Version::HTTP_2, status), &mut fields, to_head)?;
+    // A length that is not kept later is noticed where frames are read (RFC 9113 8.1.1).
+    if body.is_end_stream() && matches!(content, Content::Length(1..)) {
+        return Err(UpstreamError::BadResponse);
+    }
+    let body = ResponseBody::multiplexed(body, ride, Rc::clone(upstream));
+    Ok(Reply { status, fields, body })
+}
+
 /// Connects once, as [`Upstream::probe`] says.
 pub(super) async fn probe(upstream: &Upstream) -> Result<(), UpstreamError> {
-    find(upstream, None).await.map(drop)
+    find(upstream, &[], None).await.map(drop)
 }
 
 /// Waits until fewer requests are out than `pool.max` allows.
@@ -148,80 +169,109 @@ async fn permit(upstream: &Upstream) -> Result<OpenGuard, UpstreamError> {
     Ok(OpenGuard::new(&upstream.open))
 }
 
-/// A connection with room for one more stream: of the server whose turn it is, and where that takes no
-/// connection, of those after it. Servers that were down a moment ago come last.
-async fn find(upstream: &Upstream, avoid: Option<&Rc<Line>>) -> Result<Rc<Line>, UpstreamError> {
-    let lines = &upstream.lines;
-    let servers = lines.servers.len();
-    let turn = upstream.next_server.get();
-    upstream.next_server.set(turn.wrapping_add(1));
-    let started = tick::now();
-    let give_up = started + upstream.settings.connect_timeout;
-    let mut failed = UpstreamError::ConnectTimedOut;
-    let ring = || (0..servers).map(|step| turn.wrapping_add(step) % servers);
-    let up = ring().filter(|server| !lines.servers[*server].is_down(started));
-    let down = ring().filter(|server| lines.servers[*server].is_down(started));
-    // Looked at before anything is tried: what fails meanwhile is not tried twice.
-    let order: Vec<usize> = up.chain(down).collect();
-    for (server, untried) in order.iter().copied().zip((1..=servers as u32).rev()) {
-        loop {
-            if let Some(line) = lines.with_room(server, avoid) {
-                return Ok(line);
-            }
-            let left = give_up.saturating_duration_since(tick::now()) / untried;
-            if !lines.servers[server].dialing.get() {
-                match dial(upstream, server, left).await {
-                    Ok(line) => return Ok(line),
-                    Err(error) => failed = error,
-                }
-                break;
-            }
-            // Somebody else is connecting there: what comes of it is for all who wait.
-            if tick::timeout(left, lines.changed.notified()).await.is_none()
-                || lines.servers[server].is_down(tick::now())
-            {
-                break;
-            }
+/// A connection with room for one more stream: of a server that was chosen, and where that takes no connection, of
+/// others that were not `tried`, each once.
+async fn find(
+    upstream: &Upstream,
+    tried: &[Rc<Member>],
+    avoid: Option<&Rc<Line>>,
+) -> Result<(Rc<Member>, Rc<Line>), UpstreamError> {
+    let servers = &upstream.servers;
+    let give_up = tick::now() + upstream.settings.connect_timeout;
+    let mut tried = tried.to_vec();
+    let mut next = servers.choose(&tried);
+    if next.is_none() && tried.is_empty() {
+        // Whoever takes no connections may go on with those that there are.
+        if let Some(open) = servers.any(|member| member.lines.with_room(avoid)) {
+            return Ok(open);
+        }
+        next = servers.chance(&tried);
+    }
+    let mut failed = None;
+    while let Some(member) = next {
+        let left = give_up.saturating_duration_since(tick::now()) / servers.left(&tried);
+        if left.is_zero() {
+            break; // it could not be blamed for anything
+        }
+        match line_of(upstream, &member, left, avoid).await {
+            Ok(line) => return Ok((member, line)),
+            Err(error) => failed = Some(error),
+        }
+        tried.push(member);
+        next = servers.choose(&tried).or_else(|| servers.chance(&tried));
+        if next.is_some() && !servers.budget.withdraw() {
+            break;
         }
     }
-    Err(failed)
+    Err(failed.unwrap_or_else(|| servers.why()))
+}
+
+/// A connection to `member` with room for one more stream, within `limit`.
+async fn line_of(
+    upstream: &Upstream,
+    member: &Rc<Member>,
+    limit: Duration,
+    avoid: Option<&Rc<Line>>,
+) -> Result<Rc<Line>, UpstreamError> {
+    let (lines, give_up) = (&member.lines, tick::now() + limit);
+    let before = lines.failed.get();
+    loop {
+        if let Some(line) = lines.with_room(avoid) {
+            return Ok(line);
+        }
+        let left = give_up.saturating_duration_since(tick::now());
+        if left.is_zero() {
+            return Err(UpstreamError::ConnectTimedOut);
+        }
+        if !lines.dialing.get() {
+            return dial(upstream, member, left).await;
+        }
+        // Somebody else is connecting there: what comes of it is for all who wait.
+        if tick::timeout(left, lines.changed.notified()).await.is_none() {
+            return Err(UpstreamError::ConnectTimedOut);
+        }
+        if lines.failed.get() != before {
+            let why = member.condition.last_error();
+            return Err(why.unwrap_or(UpstreamError::ConnectTimedOut));
+        }
+    }
 }
 
 /// Opens one more connection to a server. Whoever opens it has its first stream.
-async fn dial(
+pub(super) async fn dial(
     upstream: &Upstream,
-    server: usize,
+    member: &Rc<Member>,
     limit: Duration,
 ) -> Result<Rc<Line>, UpstreamError> {
-    let lines = &upstream.lines;
-    let spot = &lines.servers[server];
-    let dialing = Dialing::begin(spot, &lines.changed);
-    let to = &upstream.settings.servers[server];
-    let opened = async { line::greet(connect::open(to).await?).await };
-    let opened = tick::timeout(limit, opened).await.unwrap_or(Err(UpstreamError::ConnectTimedOut));
-    spot.down.set(opened.is_err().then(tick::now));
-    let line = Line::new(opened?, server, to);
-    lines.lines.borrow_mut().push(Rc::clone(&line));
+    let (lines, spot) = (&member.lines, &member.spot);
+    let dialing = Dialing::begin(lines);
+    let opening = async { line::greet(connect::open(&spot.server, spot.address).await?).await };
+    let (rules, jitter) = (&upstream.servers.rules.ejection, upstream.servers.jitter());
+    let opened = member.watched(limit, rules, jitter, opening).await;
+    if opened.is_err() {
+        lines.failed.set(lines.failed.get().wrapping_add(1));
+        upstream.servers.refused();
+    }
+    let line = Line::new(opened?, &spot.server);
+    upstream.servers.connected();
+    member.add(&line);
     drop(dialing);
     Ok(line)
 }
 
 /// Somebody is connecting to a server, for as long as this lives.
-struct Dialing<'a> {
-    spot: &'a Spot,
-    changed: &'a Notify,
-}
+struct Dialing<'a>(&'a Lines);
 
 impl<'a> Dialing<'a> {
-    fn begin(spot: &'a Spot, changed: &'a Notify) -> Self {
-        spot.dialing.set(true);
-        Self { spot, changed }
+    fn begin(lines: &'a Lines) -> Self {
+        lines.dialing.set(true);
+        Self(lines)
     }
 }
 
 impl Drop for Dialing<'_> {
     fn drop(&mut self) {
-        self.spot.dialing.set(false);
-        self.changed.notify_waiters();
+        self.0.dialing.set(false);
+        self.0.changed.notify_waiters();
     }
 }
