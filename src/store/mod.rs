@@ -14,6 +14,10 @@ pub mod redis;
 mod tallies;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod topologies;
+#[cfg(test)]
+mod topology_tests;
 
 #[cfg(test)]
 mod behaviour_tests;
@@ -125,6 +129,8 @@ const NO_WRITES: &str = "tokens are read; nothing can be issued or revoked";
 const NO_ROOM: &str = "tokens are read and revoked; none can be issued";
 /// What it means that a store does not tell of changes.
 const SEEN_LATE: &str = "what changes elsewhere is seen after `ttl-without-push`";
+/// What it means that a part of a store is away.
+const NODE_AWAY: &str = "what is kept there is answered with 503; all else is served";
 /// What it means that a store forgets.
 const MAY_LOSE: &str = "tokens may be lost early";
 
