@@ -46,6 +46,7 @@ use std::{
 };
 
 pub use backend_tls::BackendTls;
+pub use defaults::WORKERS_MAX;
 #[cfg(any(test, fuzzing))]
 pub(crate) use load::apart;
 pub(crate) use quantity::{duration, show_duration};

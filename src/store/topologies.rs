@@ -1,6 +1,7 @@
 //! A cluster and a sentinel of a test's own.
 
 use std::{
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -80,7 +81,7 @@ impl TestCluster {
 pub(crate) struct TestSentinel {
     pub(crate) master: TestRedis,
     pub(crate) replica: TestRedis,
-    child: Child,
+    process: SentinelProcess,
     port: u16,
     _folder: tempfile::TempDir,
 }
@@ -99,14 +100,8 @@ impl TestSentinel {
             master.port
         );
         std::fs::write(&file, text).unwrap();
-        let child = Command::new("redis-server")
-            .arg(&file)
-            .arg("--sentinel")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let started = Self { master, replica, child, port, _folder: folder };
+        let process = SentinelProcess::start(&file);
+        let started = Self { master, replica, process, port, _folder: folder };
         started.wait("a sentinel that knows the replica", |sentinel| {
             sentinel
                 .ask(&["SENTINEL", "REPLICAS", "main"])
@@ -134,11 +129,11 @@ impl TestSentinel {
 
     /// Stops the sentinel without ending it.
     pub(crate) fn freeze(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::STOP).unwrap();
+        kill_process(Pid::from_child(&self.process.0), Signal::STOP).unwrap();
     }
 
     pub(crate) fn thaw(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::CONT).unwrap();
+        kill_process(Pid::from_child(&self.process.0), Signal::CONT).unwrap();
     }
 
     pub(crate) fn wait(&self, what: &str, condition: impl Fn(&Self) -> bool) {
@@ -150,9 +145,21 @@ impl TestSentinel {
     }
 }
 
-impl Drop for TestSentinel {
+/// A running sentinel; killed when dropped.
+pub(crate) struct SentinelProcess(Child);
+
+impl SentinelProcess {
+    /// Starts one with the settings in `file`, which it writes to.
+    pub(crate) fn start(file: &Path) -> Self {
+        let mut command = Command::new("redis-server");
+        command.arg(file).arg("--sentinel").stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for SentinelProcess {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

@@ -230,3 +230,5 @@ fn script(text: &str, key: &str) -> Cmd {
 mod documents_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;

@@ -32,7 +32,7 @@ pub(super) async fn to(redis: &TestRedis) -> Store {
 }
 
 /// The cause that `/readyz` would show once the link has been refused.
-async fn refusal(store: &Store) -> String {
+pub(super) async fn refusal(store: &Store) -> String {
     let cause = || match store.health().state {
         HealthState::Down { cause, .. } if cause != "not connected yet" => Some(cause),
         HealthState::Down { .. } | HealthState::Up => None,
