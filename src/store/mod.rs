@@ -97,6 +97,11 @@ pub enum LinkEvent {
         /// Why, without a password.
         cause: String,
     },
+    /// The same of one node of several.
+    NodeLost {
+        /// Which and why, without a password.
+        cause: String,
+    },
 }
 
 /// How a worker's store is doing, without asking it.
@@ -130,7 +135,7 @@ const NO_ROOM: &str = "tokens are read and revoked; none can be issued";
 /// What it means that a store does not tell of changes.
 const SEEN_LATE: &str = "what changes elsewhere is seen after `ttl-without-push`";
 /// What it means that a part of a store is away.
-const NODE_AWAY: &str = "what is kept there is answered with 503; all else is served";
+pub const NODE_AWAY: &str = "what is kept there is 503 until it is back; all else is served";
 /// What it means that a store forgets.
 const MAY_LOSE: &str = "tokens may be lost early";
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{
     HealthState, Store, StoreError, StoreOrigin,
+    documents::{Change, Commit, DocumentKey, Slot},
     testing::{connected, on_worker, record, redis_at, until},
     topologies::{TestCluster, TestSentinel},
 };
@@ -166,6 +167,46 @@ fn a_slot_that_is_moved_under_load_gives_no_wrong_answer() {
     });
 }
 
+/// Redis refuses a script whose keys are partly here and partly there: it is never half done.
+#[test]
+fn documents_of_a_slot_that_is_being_moved_change_together_or_not_at_all() {
+    let cluster = TestCluster::start();
+    on_worker(async {
+        let (store, _) = open(cluster.address()).await;
+        let names = ["a", "b"];
+        let put = |value: &'static [u8]| Commit {
+            slot: Slot::Directory,
+            expects: Vec::new(),
+            changes: names
+                .map(|name| Change::Put { name: name.to_owned(), value: value.to_vec() })
+                .into(),
+        };
+        let keys = names.map(|name| DocumentKey { slot: Slot::Directory, name: name.to_owned() });
+        let holds = |value: &[u8]| Ok(vec![Some(value.to_vec()), Some(value.to_vec())]);
+        assert_eq!(store.commit(put(b"1")).await, Ok(true));
+        let from = cluster.home("tg:{dir}a");
+        let (slot, to) = (slot_of(&cluster, "{dir}"), (from + 1) % 3);
+        let (source, target) = (&cluster.nodes[from], &cluster.nodes[to]);
+        target.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &cluster.id(from)]);
+        source.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &cluster.id(to)]);
+        let port = target.port.to_string();
+        let moved = ["MIGRATE", "127.0.0.1", &port, "tg:{dir}a", "0", "5000"];
+        assert_eq!(source.command(&moved), "+OK\r\n");
+        // One is here and the other there.
+        assert_eq!(store.documents(&keys).await, holds(b"1"));
+        assert!(store.commit(put(b"2")).await.is_err());
+        assert_eq!(store.documents(&keys).await, holds(b"1"));
+        let moved = ["MIGRATE", "127.0.0.1", &port, "tg:{dir}b", "0", "5000"];
+        assert_eq!(source.command(&moved), "+OK\r\n");
+        for node in [target, source] {
+            node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &cluster.id(to)]);
+        }
+        assert_eq!(store.commit(put(b"3")).await, Ok(true));
+        assert_eq!(store.documents(&keys).await, holds(b"3"));
+        assert!(target.calls("eval") > 0);
+    });
+}
+
 fn slot_of(cluster: &TestCluster, key: &str) -> String {
     cluster.nodes[0].command(&["CLUSTER", "KEYSLOT", key])[1..].trim().to_owned()
 }
@@ -212,6 +253,8 @@ fn the_sentinels_master_is_followed_and_the_old_one_is_left() {
     let mut redis = TestSentinel::start();
     on_worker(async {
         let (store, fences) = open(redis.address()).await;
+        let master = |port| format!(", push on, master 127.0.0.1:{port}");
+        assert!(store.health().facts.ends_with(&master(redis.master.port)));
         store.issue(id(1), record("ann", i64::MAX)).await.unwrap();
         store.issue(id(2), record("eve", i64::MAX)).await.unwrap();
         store.revoke(id(2)).await.unwrap();
@@ -221,6 +264,7 @@ fn the_sentinels_master_is_followed_and_the_old_one_is_left() {
         redis.wait("the fail-over", TestSentinel::names_the_replica);
         until("the loss is noticed", || !fences.is_of_now(&before)).await;
         until("the new master is connected", || store.health().state == HealthState::Up).await;
+        assert!(store.health().facts.ends_with(&master(redis.replica.port)));
         assert!(store.token(id(1)).await.unwrap().is_some(), "a token is still true");
         assert_eq!(store.token(id(2)).await, Ok(None), "and a revocation too");
         store.issue(id(3), record("bob", i64::MAX)).await.unwrap();

@@ -109,6 +109,21 @@ fn a_store_is_a_url_or_a_table() {
 }
 
 #[test]
+fn a_check_says_how_many_connections_a_redis_will_hold() {
+    #[rustfmt::skip] // a table is read by column
+    let rows = [
+        ("workers = 4\nstore = \"redis://h\"", "to it:  4 workers + 1 = 5\n"),
+        ("workers = 1\nstore = \"redis+sentinel://a,b,c/m\"", "to the master, and as many to each of 3 sentinels:  1 worker + 1 = 2\n"),
+        ("store = \"redis+cluster://a,b\"", "to each node that has slots:  a worker per core (at most 8) + 1\n"),
+    ];
+    for (text, expected) in rows {
+        let said = check::render(&good(text));
+        assert!(said.contains(&format!("holds so many connections {expected}")), "{said}");
+    }
+    assert!(!check::render(&good("store = \"memory:\"")).contains("connections"));
+}
+
+#[test]
 fn a_backend_may_be_named_and_then_stands_first() {
     let text = "backend = \"b\"\nsecret = \"${SECRET}\"\n\
         [backends.a]\nurl = \"http://a\"\n[backends.b]\nurl = [\"http://b\", \"unix:b.sock\"]\n\

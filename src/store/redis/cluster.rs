@@ -56,7 +56,7 @@ struct Shared {
     /// Notified when it has.
     first_look: Notify,
     /// Notified when the map may have changed.
-    stale: Notify,
+    stale: Rc<Notify>,
 }
 
 impl std::fmt::Debug for Cluster {
@@ -68,7 +68,7 @@ impl std::fmt::Debug for Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.task.abort();
-        // The links know this by their events; without them it ends here.
+        // Not when the last task lets go of it: the connections end with the handle.
         self.shared.map.take();
     }
 }
@@ -89,7 +89,7 @@ impl Cluster {
             trouble: RefCell::new((SystemTime::now(), "not connected yet".to_owned())),
             looked: Cell::new(false),
             first_look: Notify::new(),
-            stale: Notify::new(),
+            stale: Rc::new(Notify::new()),
         });
         let task = tokio::task::spawn_local(keep(Rc::clone(&shared)));
         Self { shared, task }
@@ -330,10 +330,14 @@ impl Shared {
         let number = self.links.get();
         self.links.set(number + 1);
         let (on_link, name) = (Rc::clone(&self.on_link), node.to_string());
+        let stale = Rc::clone(&self.stale);
         let told = move |event| {
             on_link(match event {
                 LinkEvent::Up { facts } => LinkEvent::Up { facts: format!("{name}: {facts}") },
-                LinkEvent::Lost { cause } => LinkEvent::Lost { cause: format!("{name}: {cause}") },
+                LinkEvent::Lost { cause } | LinkEvent::NodeLost { cause } => {
+                    stale.notify_one();
+                    LinkEvent::NodeLost { cause: format!("{name}: {cause}") }
+                }
             });
         };
         let place = Place::Node(node.clone());

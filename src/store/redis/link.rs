@@ -15,7 +15,7 @@ use tokio::{sync::Notify, task::JoinHandle, time};
 
 use super::{
     changes::Changes,
-    dial::{Dialer, Driver, Facts, asking, told},
+    dial::{Dialer, Driver, Endpoint, Facts, asking, told},
     hearing::Hearing,
     live::Live,
     place::Place,
@@ -292,6 +292,9 @@ impl Shared {
         *live.complaint.borrow_mut() =
             facts.complaint.map(|cause| (earlier.map_or(now, |(since, _)| since), cause));
         facts.text.push_str(if live.mute.is_none() { ", push on" } else { ", push off" });
+        if let (Place::Named(_), Endpoint::Node(master)) = (&self.place, &live.endpoint) {
+            facts.text.push_str(&format!(", master {master}"));
+        }
         *self.facts.borrow_mut() = facts.text;
     }
 }

@@ -20,6 +20,9 @@ use crate::config::RedisNode;
 /// Between two questions while a master is connected.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
+/// How long the others may take once one has answered: some of them may be gone with the master.
+const OTHERS: Duration = Duration::from_millis(100);
+
 /// Whom to ask, and for what.
 pub(super) struct Sentinels {
     master: String,
@@ -70,7 +73,11 @@ impl Sentinels {
             });
         }
         let (mut latest, mut refusals) = (None::<Named>, Vec::new());
-        while let Some(Ok(answer)) = asking.join_next().await {
+        loop {
+            let patience = if latest.is_some() { OTHERS } else { 2 * dialer.limit };
+            let Ok(Some(Ok(answer))) = time::timeout(patience, asking.join_next()).await else {
+                break;
+            };
             match answer {
                 Ok(named) if latest.as_ref().is_none_or(|it| named.epoch > it.epoch) => {
                     latest = Some(named);
