@@ -49,7 +49,7 @@ struct Shared {
     map: RefCell<Map>,
     /// How many links there have been.
     links: Cell<u32>,
-    /// Since when there is no map, and why.
+    /// Since when there is this map, or none, and why there is none.
     trouble: RefCell<(SystemTime, String)>,
     /// Whether the first look at the map has ended, well or badly.
     looked: Cell<bool>,
@@ -121,6 +121,8 @@ impl Cluster {
             warnings.extend(health.warnings.into_iter().map(named));
             match health.state {
                 HealthState::Up => facts = health.facts,
+                // A node that has only just been found is waited for.
+                HealthState::Down { .. } if !member.link.was_tried() => {}
                 HealthState::Down { since, cause } => {
                     let cause = format!("{}: {cause}", member.node);
                     away.push(Warning { since, cause, effect: NODE_AWAY });
@@ -128,13 +130,12 @@ impl Cluster {
             }
         }
         let trouble = shared.trouble.borrow();
-        let state = if members.is_empty() || members.iter().any(|member| !member.link.was_tried()) {
-            HealthState::Down { since: trouble.0, cause: trouble.1.clone() }
-        } else if away.len() == members.len() {
-            let first = away.swap_remove(0);
-            HealthState::Down { since: first.since, cause: first.cause }
-        } else {
+        let state = if !facts.is_empty() {
             HealthState::Up
+        } else if let Some(first) = away.first() {
+            HealthState::Down { since: first.since, cause: first.cause.clone() }
+        } else {
+            HealthState::Down { since: trouble.0, cause: trouble.1.clone() }
         };
         if unowned > 0 {
             let cause = format!("{unowned} slots have no node");
@@ -180,7 +181,7 @@ impl Shared {
                 "MOVED" => self.moved(slot, error, &member.node),
                 "ASK" => {
                     let node = slots::redirected(error, &member.node);
-                    asked_once = node.map(|node| self.member(node));
+                    asked_once = node.map(|node| self.visited(node));
                 }
                 "TRYAGAIN" => time::sleep(TRY_AGAIN).await,
                 _ => return self.checked(&member, answer),
@@ -302,12 +303,14 @@ impl Shared {
         })
     }
 
-    /// Takes a map over, if it is another one. Nodes without a slot are left.
+    /// Takes a map over, if it is another one. Nodes without a slot are left, unless keys are being moved
+    /// to them.
     fn take(&self, ranges: Vec<Range>) {
         let mut map = self.map.borrow_mut();
         let next = map.next(ranges, |node| self.connect(node));
         if !map.is_like(&next) {
             self.common.fences.next_epoch();
+            self.trouble.borrow_mut().0 = SystemTime::now();
             *map = next;
         }
     }
@@ -320,10 +323,13 @@ impl Shared {
 }
 
 impl Shared {
-    fn member(&self, node: RedisNode) -> Rc<Member> {
+    /// The node that a slot is being moved to.
+    fn visited(&self, node: RedisNode) -> Rc<Member> {
         let mut map = self.map.borrow_mut();
         let place = map.place(node, |node| self.connect(node));
-        Rc::clone(&map.members[usize::from(place)])
+        let member = &map.members[usize::from(place)];
+        member.visited.set(true);
+        Rc::clone(member)
     }
 
     fn connect(&self, node: RedisNode) -> Rc<Member> {
@@ -342,7 +348,7 @@ impl Shared {
         };
         let place = Place::Node(node.clone());
         let link = Link::start(self.common.clone(), place, number, told);
-        Rc::new(Member { node, link })
+        Rc::new(Member { node, link, visited: Cell::new(false) })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which node of a cluster has which slots, and our link to each.
 
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 use super::{
     link::Link,
@@ -23,6 +23,8 @@ pub(super) struct Map {
 pub(super) struct Member {
     pub(super) node: RedisNode,
     pub(super) link: Link,
+    /// Whether a command was sent here this once since the last look at the map.
+    pub(super) visited: Cell<bool>,
 }
 
 impl Map {
@@ -41,7 +43,7 @@ impl Map {
     }
 
     /// The map that `ranges` describe, with the links that there are already. Nodes without a slot are
-    /// not in it.
+    /// not in it, unless they were visited.
     pub(super) fn next(
         &self,
         ranges: Vec<Range>,
@@ -56,12 +58,16 @@ impl Map {
             let place = next.place(node, known);
             next.owners[first..=last].fill(place);
         }
+        for member in self.members.iter().filter(|member| member.visited.replace(false)) {
+            next.place(member.node.clone(), known);
+        }
         next
     }
 
-    /// Whether each slot has the same node in both.
+    /// Whether each slot has the same node in both, and there are no others.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         self.owners.len() == other.owners.len()
+            && self.members.len() == other.members.len()
             && (0..self.owners.len()).all(|slot| self.node(slot) == other.node(slot))
     }
 
