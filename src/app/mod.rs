@@ -28,7 +28,7 @@ use tokio::{sync::watch::Sender, task::JoinHandle};
 use self::manager::Manager;
 use crate::{
     auth::{near::NearCache, resolve::Scheme},
-    config::{Address, Backend, Config, Listen},
+    config::{Address, Backend, Config, Listen, WORKERS_MAX},
     directory::DirectoryOrigin,
     fences::Fences,
     gateway::{Generation, Guesses, Shared, reasons},
@@ -42,9 +42,6 @@ use crate::{
     token::keyring::Keyring,
     upstream::Roster,
 };
-
-/// Most workers by default: beyond it the kernel's loopback and the backend are the limit.
-const WORKERS_MAX: usize = 8;
 
 /// Descriptors kept for what is neither a client nor an upstream connection: listeners, the store,
 /// logs, epoll.

@@ -4,7 +4,10 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{Backend, Config, Server, instant, report::plural, show_duration};
+use super::{
+    Backend, Config, RedisAddress, Server, Store, defaults::WORKERS_MAX, instant, report::plural,
+    show_duration,
+};
 use crate::policy::{
     Requirement, Rule,
     tenant::{OF_GUESTS, SANDBOX},
@@ -44,7 +47,7 @@ pub fn render(config: &Config) -> String {
         let _ = writeln!(text, "  {}", backend_line(backend));
     }
     text.push('\n');
-    for line in open_lines(config) {
+    for line in open_lines(config).into_iter().chain(store_line(config)) {
         let _ = writeln!(text, "  {line}");
     }
     for warning in &config.warnings {
@@ -163,6 +166,25 @@ fn open_lines(config: &Config) -> Vec<String> {
         lines.push(guests_of_tenants());
     }
     lines
+}
+
+/// How many connections a Redis will hold, as arithmetic: how many gateways there are, only the
+/// operator knows.
+fn store_line(config: &Config) -> Option<String> {
+    let Store::Redis(redis) = &config.store else { return None };
+    let each = match config.workers {
+        Some(workers) => format!("{workers} worker{} + 1 = {}", plural(workers), workers + 1),
+        None => format!("a worker per core (at most {WORKERS_MAX}) + 1"),
+    };
+    let whom = match &redis.address {
+        RedisAddress::One(_) | RedisAddress::Unix(_) => "it".to_owned(),
+        RedisAddress::Sentinel { sentinels, .. } => {
+            let count = sentinels.len();
+            format!("the master, and as many to each of {count} sentinel{}", plural(count))
+        }
+        RedisAddress::Cluster { .. } => "each node that has slots".to_owned(),
+    };
+    Some(format!("Redis: each gateway holds so many connections to {whom}:  {each}"))
 }
 
 /// How far `permissions` is open is in the store, and not in the file.

@@ -18,6 +18,9 @@ pub(super) const HEALTH: &str = "127.0.0.1:9902";
 /// The embedded file beside the configuration: kept across restarts, and needs nothing else.
 pub(super) const STORE: &str = "file:tollgate.redb";
 
+/// Most workers by default: beyond it the kernel's loopback and the backend are the limit.
+pub const WORKERS_MAX: usize = 8;
+
 /// Before every key of ours, so that a shared Redis shows whose they are.
 pub(super) const STORE_PREFIX: &str = "tollgate:";
 

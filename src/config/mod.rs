@@ -48,6 +48,7 @@ use std::{
 
 pub use backend_tls::BackendTls;
 pub use balancing::{Balancing, Ejection, HealthCheck, Retry};
+pub use defaults::WORKERS_MAX;
 #[cfg(any(test, fuzzing))]
 pub(crate) use load::apart;
 pub(crate) use quantity::{duration, show_duration};
@@ -57,7 +58,7 @@ pub use usergrid::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 pub use values::{
     AccessLog, Address, Bootstrap, Cors, ExpiresAt, FieldAt, Foreign, ForeignRecord, IdentityField,
     KeyPiece, Limits, LineForm, ListAt, Listen, Management, Manner, Network, Piece, RedisAddress,
-    RedisStore, Store, TimeUnit, Tokens, Usergrid,
+    RedisLogin, RedisNode, RedisStore, RedisTls, Store, TimeUnit, Tokens, Usergrid,
 };
 
 use crate::{

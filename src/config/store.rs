@@ -3,25 +3,50 @@
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
-    RedisAddress, RedisStore, Store, address, defaults,
+    RedisAddress, RedisLogin, RedisNode, RedisStore, RedisTls, Store, address, defaults,
     disk::FILE_BYTES_MAX,
     interpolate::reason,
     reader::{Table, Text, Value},
 };
 use crate::{request::percent, secret::Secret};
 
-const HELP: &str =
-    "`redis://host:6379/0`, `rediss://…`, `redis+unix:///path`, `file:PATH` or `memory:`";
+const HELP: &str = "`redis://host:6379/0`, `rediss://…`, `redis+unix:///path`, `redis+sentinel://…`, \
+    `redis+cluster://…`, `file:PATH` or `memory:`";
+const SENTINEL_HELP: &str = "expected `redis+sentinel://host:26379,host2:26379/NAME`, NAME as the sentinels call the master";
+const CLUSTER_HELP: &str =
+    "a cluster has one database: write `redis+cluster://host:6379,host2:6379`";
 
 /// At most what a client is promised to wait while the store is away.
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3);
 
+/// Most hosts that a URL may name.
+const HOSTS_MAX: usize = 32;
+
 /// A Redis as its URL names it; what the table adds is not in it yet.
 struct Url {
     address: RedisAddress,
-    username: Option<String>,
-    password: Option<Secret>,
+    over_tls: bool,
+    login: RedisLogin,
     database: i64,
+}
+
+/// What only the table can say.
+struct Extras {
+    tls: RedisTls,
+    sentinel_login: Option<RedisLogin>,
+    prefix: String,
+    timeout: Duration,
+}
+
+impl Default for Extras {
+    fn default() -> Self {
+        Self {
+            tls: RedisTls::default(),
+            sentinel_login: None,
+            prefix: defaults::STORE_PREFIX.to_owned(),
+            timeout: defaults::STORE_TIMEOUT,
+        }
+    }
 }
 
 pub(super) fn read(top: &Table) -> Option<Store> {
@@ -34,45 +59,45 @@ pub(super) fn read(top: &Table) -> Option<Store> {
     }
     let url = value.text_as(HELP)?;
     hide_password(&value, &url);
-    from_url(&value, &url, None, defaults::STORE_PREFIX.to_owned(), defaults::STORE_TIMEOUT)
+    from_url(&value, &url, Extras::default())
 }
 
 fn from_table(table: Table) -> Option<Store> {
     let url = table.need("url", &format!("one of {HELP}"));
-    let ca = table.get("ca");
-    let prefix = table.get("prefix");
-    let timeout = table.get("timeout");
-    let ca_path = ca.as_ref().and_then(read_ca);
-    let given_prefix = prefix.as_ref().and_then(read_prefix);
-    let given_timeout = timeout.as_ref().and_then(|timeout| timeout.duration(TIMEOUTS));
+    let files = ["ca", "certificate", "key"].map(|key| table.get(key));
+    let auth = table.get("sentinel-auth");
+    let (prefix, timeout) = (table.get("prefix"), table.get("timeout"));
+    let mut extras = Extras { tls: read_tls(&files), ..Extras::default() };
+    extras.sentinel_login = auth.as_ref().and_then(read_sentinel_auth);
+    if let Some(prefix) = prefix.as_ref().and_then(read_prefix) {
+        extras.prefix = prefix;
+    }
+    if let Some(timeout) = timeout.as_ref().and_then(|timeout| timeout.duration(TIMEOUTS)) {
+        extras.timeout = timeout;
+    }
     table.done();
     let url = url?;
     let text = url.text_as(HELP)?;
     hide_password(&url, &text);
-    let store = from_url(
-        &url,
-        &text,
-        ca_path,
-        given_prefix.unwrap_or_else(|| defaults::STORE_PREFIX.to_owned()),
-        given_timeout.unwrap_or(defaults::STORE_TIMEOUT),
-    )?;
-    if !matches!(store, Store::Redis(_)) {
-        for extra in [&ca, &prefix, &timeout].into_iter().flatten() {
+    let store = from_url(&url, &text, extras)?;
+    if let Store::Redis(redis) = &store {
+        for file in files.iter().flatten().filter(|_| redis.tls.is_none()) {
+            let message = format!("`{}` is for `rediss://` only", file.path);
+            file.bad(message, "remove it, or use `rediss://`");
+        }
+        if let (Some(auth), false) = (&auth, matches!(redis.address, RedisAddress::Sentinel { .. }))
+        {
+            auth.bad("`store.sentinel-auth` is for `redis+sentinel://` only", "remove it");
+        }
+    } else {
+        for extra in files.iter().chain([&auth, &prefix, &timeout]).flatten() {
             extra.bad(format!("`{}` is for a Redis only", extra.path), "remove it");
         }
-    } else if let (Some(ca), false) = (&ca, text.text.starts_with("rediss://")) {
-        ca.bad("`store.ca` is for `rediss://` only", "remove it, or use `rediss://`");
     }
     Some(store)
 }
 
-fn from_url(
-    value: &Value,
-    text: &Text,
-    ca: Option<PathBuf>,
-    prefix: String,
-    timeout: Duration,
-) -> Option<Store> {
+fn from_url(value: &Value, text: &Text, extras: Extras) -> Option<Store> {
     if text.text == "memory:" {
         return Some(Store::Memory);
     }
@@ -83,15 +108,16 @@ fn from_url(
         }
         return Some(Store::File(value.cx.resolve(path)));
     }
-    match redis(&text.text, ca, value) {
-        Ok(url) => Some(Store::Redis(RedisStore {
+    match redis(&text.text, value) {
+        Ok(url) => Some(Store::Redis(Box::new(RedisStore {
             address: url.address,
-            username: url.username,
-            password: url.password,
+            tls: url.over_tls.then_some(extras.tls),
+            sentinel_login: extras.sentinel_login.unwrap_or_else(|| url.login.clone()),
+            login: url.login,
             database: url.database,
-            prefix,
-            timeout,
-        })),
+            prefix: extras.prefix,
+            timeout: extras.timeout,
+        }))),
         Err(hint) => {
             // The URL may hold a password: it is never quoted.
             value.bad("this is no store", hint);
@@ -101,50 +127,110 @@ fn from_url(
 }
 
 /// Reads a Redis URL; the error is a hint that quotes nothing of it.
-fn redis(text: &str, ca: Option<PathBuf>, value: &Value) -> Result<Url, String> {
+fn redis(text: &str, value: &Value) -> Result<Url, String> {
     let (scheme, rest) = text.split_once("://").ok_or_else(|| format!("expected {HELP}"))?;
-    match scheme {
-        "redis" | "rediss" | "redis+unix" => (),
-        "redis+sentinel" | "redis+cluster" | "rediss+sentinel" | "rediss+cluster" => {
-            return Err(format!("`{scheme}` is not built into this version"));
-        }
-        _ => return Err(format!("expected {HELP}")),
-    }
     // A password may hold any letter but `@`; the last one ends it.
     let (user, rest) = match rest.rsplit_once('@') {
         Some((user, rest)) => (Some(user), rest),
         None => (None, rest),
     };
-    let (username, password) = user.map_or(Ok((None, None)), user_and_password)?;
-    if scheme == "redis+unix" {
-        let (path, database) = match rest.split_once('?') {
-            Some((path, query)) => {
-                (path, query.strip_prefix("db=").ok_or("only `?db=0` may follow the path")?)
-            }
-            None => (rest, "0"),
-        };
-        if !path.starts_with('/') {
-            return Err("expected `redis+unix:///path?db=0`, with three slashes".to_owned());
-        }
-        let path = address::socket_path(path, &value.cx.folder)?;
-        let address = RedisAddress::Unix(path);
-        return Ok(Url { address, username, password, database: read_database(database)? });
-    }
-    let (authority, database) = match rest.split_once('/') {
-        Some((authority, "")) => (authority, "0"),
-        Some((authority, database)) => (authority, database),
-        None => (rest, "0"),
+    let over_tls = scheme.starts_with("rediss");
+    let (address, database) = match scheme {
+        "redis" | "rediss" => one(rest)?,
+        "redis+unix" => unix(rest, value)?,
+        "redis+sentinel" | "rediss+sentinel" => sentinel(rest)?,
+        "redis+cluster" | "rediss+cluster" => cluster(rest)?,
+        _ => return Err(format!("expected {HELP}")),
     };
-    let (host, port) = address::host_and_port(authority, 6379)?;
-    let address = if scheme == "rediss" {
-        RedisAddress::Tls { host, port, ca }
-    } else {
-        RedisAddress::Tcp { host, port }
-    };
-    Ok(Url { address, username, password, database: read_database(database)? })
+    let login = user.map_or(Ok(RedisLogin::default()), user_and_password)?;
+    Ok(Url { address, over_tls, login, database })
 }
 
-fn user_and_password(text: &str) -> Result<(Option<String>, Option<Secret>), String> {
+fn one(rest: &str) -> Result<(RedisAddress, i64), String> {
+    let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+    if authority.contains(',') {
+        let hint = "one server has one address; several are a `redis+sentinel://…/NAME` or a \
+            `redis+cluster://…`";
+        return Err(hint.to_owned());
+    }
+    let (host, port) = address::host_and_port(authority, 6379)?;
+    Ok((RedisAddress::One(RedisNode { host, port }), read_database(database)?))
+}
+
+fn unix(rest: &str, value: &Value) -> Result<(RedisAddress, i64), String> {
+    let (path, database) = match rest.split_once('?') {
+        Some((path, query)) => {
+            (path, query.strip_prefix("db=").ok_or("only `?db=0` may follow the path")?)
+        }
+        None => (rest, "0"),
+    };
+    if !path.starts_with('/') {
+        return Err("expected `redis+unix:///path?db=0`, with three slashes".to_owned());
+    }
+    let path = address::socket_path(path, &value.cx.folder)?;
+    Ok((RedisAddress::Unix(path), read_database(database)?))
+}
+
+fn sentinel(rest: &str) -> Result<(RedisAddress, i64), String> {
+    let (hosts, path) = rest.split_once('/').ok_or(SENTINEL_HELP)?;
+    let (master, database) = path.split_once('/').unwrap_or((path, ""));
+    // What a sentinel itself allows in the name of a master.
+    let named = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    if master.is_empty() || !master.bytes().all(named) {
+        return Err(SENTINEL_HELP.to_owned());
+    }
+    let (sentinels, master) = (nodes(hosts, 26_379)?, master.to_owned());
+    Ok((RedisAddress::Sentinel { sentinels, master }, read_database(database)?))
+}
+
+fn cluster(rest: &str) -> Result<(RedisAddress, i64), String> {
+    let (hosts, database) = rest.split_once('/').unwrap_or((rest, ""));
+    if !matches!(database, "" | "0") {
+        return Err(CLUSTER_HELP.to_owned());
+    }
+    Ok((RedisAddress::Cluster { seeds: nodes(hosts, 6379)? }, 0))
+}
+
+/// `host:port,host2`, each once.
+fn nodes(hosts: &str, default_port: u16) -> Result<Vec<RedisNode>, String> {
+    let mut nodes = Vec::new();
+    for authority in hosts.split(',') {
+        let (host, port) = address::host_and_port(authority, default_port)?;
+        let node = RedisNode { host, port };
+        if nodes.contains(&node) {
+            return Err("a host is named twice".to_owned());
+        }
+        nodes.push(node);
+    }
+    if nodes.len() > HOSTS_MAX {
+        return Err(format!("at most {HOSTS_MAX} hosts: the others are learnt from them"));
+    }
+    Ok(nodes)
+}
+
+/// `user:password`, as in the URL, or `none`.
+fn read_sentinel_auth(value: &Value) -> Option<RedisLogin> {
+    let text = value.text_as("`user:password`, `:password` or `none`")?;
+    if !text.is_filled_in() {
+        value.cx.hide(&value.place);
+    }
+    if text.text == "none" {
+        return Some(RedisLogin::default());
+    }
+    match user_and_password(&text.text) {
+        Ok(login) if login.password.is_some() => Some(login),
+        Ok(_) => {
+            value.bad("it has no password", "expected `user:password`, `:password` or `none`");
+            None
+        }
+        Err(hint) => {
+            value.bad("this is no name and password", hint);
+            None
+        }
+    }
+}
+
+fn user_and_password(text: &str) -> Result<RedisLogin, String> {
     let (user, password) = match text.split_once(':') {
         Some((user, password)) => (user, Some(password)),
         None => (text, None),
@@ -156,11 +242,15 @@ fn user_and_password(text: &str) -> Result<(Option<String>, Option<Secret>), Str
     if password.as_deref() == Some("") {
         return Err("the password is empty".to_owned());
     }
-    Ok((Some(user).filter(|user| !user.is_empty()), password.map(Secret::new)))
+    let username = Some(user).filter(|user| !user.is_empty());
+    Ok(RedisLogin { username, password: password.map(Secret::new) })
 }
 
 fn read_database(text: &str) -> Result<i64, String> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if text.is_empty() {
+        return Ok(0);
+    }
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse::<i64>().ok().filter(|number| digits && *number <= 16_383);
     number.ok_or_else(|| "expected a database's number after the last `/`".to_owned())
 }
@@ -178,14 +268,28 @@ fn read_prefix(value: &Value) -> Option<String> {
     Some(text.text)
 }
 
-/// A certificate that is not there must not be noticed by the first connection.
-fn read_ca(value: &Value) -> Option<PathBuf> {
+/// `ca`, `certificate` and `key`. A file that is not there must not be noticed by the first connection.
+fn read_tls(files: &[Option<Value>; 3]) -> RedisTls {
+    let [ca, certificate, key] = files;
+    match (certificate, key) {
+        (Some(alone), None) => alone.bad("a certificate without its key", "add `key`"),
+        (None, Some(alone)) => alone.bad("a key without its certificate", "add `certificate`"),
+        (Some(_), Some(_)) | (None, None) => (),
+    }
+    let certificates = |value| read_pem(value, "-----BEGIN CERTIFICATE-----", "certificate");
+    let ca = ca.as_ref().and_then(certificates);
+    let certificate = certificate.as_ref().and_then(certificates);
+    let key = key.as_ref().and_then(|value| read_pem(value, "PRIVATE KEY-----", "private key"));
+    RedisTls { ca, identity: certificate.zip(key) }
+}
+
+fn read_pem(value: &Value, mark: &str, what: &str) -> Option<PathBuf> {
     let text = value.text()?;
     let path = value.cx.resolve(&text.text);
     match value.cx.disk.read_text(&path, FILE_BYTES_MAX) {
-        Ok(pem) if pem.contains("-----BEGIN CERTIFICATE-----") => Some(path),
+        Ok(pem) if pem.contains(mark) => Some(path),
         Ok(_) => {
-            value.bad(format!("{} holds no certificate", text.quoted()), "expected PEM");
+            value.bad(format!("{} holds no {what}", text.quoted()), "expected PEM");
             None
         }
         Err(error) => {

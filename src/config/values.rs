@@ -47,22 +47,24 @@ pub struct Manner {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Store {
     /// A Redis, shared by all gateways.
-    Redis(RedisStore),
+    Redis(Box<RedisStore>),
     /// The embedded file.
     File(PathBuf),
     /// This process's memory: gone when it ends.
     Memory,
 }
 
-/// A Redis server and how to speak to it.
+/// A Redis and how to speak to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisStore {
     /// Where it is.
     pub address: RedisAddress,
-    /// Whom we are there.
-    pub username: Option<String>,
-    /// And how we prove it.
-    pub password: Option<Secret>,
+    /// With `rediss…://`.
+    pub tls: Option<RedisTls>,
+    /// Who we are there.
+    pub login: RedisLogin,
+    /// Who we are to its sentinels.
+    pub sentinel_login: RedisLogin,
     /// The number after the last `/`.
     pub database: i64,
     /// Before every key of ours: `tollgate:` by default.
@@ -74,24 +76,56 @@ pub struct RedisStore {
 /// Where a Redis is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RedisAddress {
-    /// `redis://`, in clear text.
-    Tcp {
-        /// By name or address, an IPv6 address without brackets.
-        host: String,
-        /// 6379 unless named.
-        port: u16,
-    },
-    /// `rediss://`
-    Tls {
-        /// By name or address, an IPv6 address without brackets.
-        host: String,
-        /// 6379 unless named.
-        port: u16,
-        /// PEM file that replaces the system's roots; it was there when the file was read.
-        ca: Option<PathBuf>,
-    },
+    /// `redis://`: one server.
+    One(RedisNode),
     /// `redis+unix://`: a socket file.
     Unix(PathBuf),
+    /// `redis+sentinel://`: whichever server the sentinels name.
+    Sentinel {
+        /// Whom to ask.
+        sentinels: Vec<RedisNode>,
+        /// What they call the server that we mean.
+        master: String,
+    },
+    /// `redis+cluster://`: the nodes that hold the slots.
+    Cluster {
+        /// Whom to ask for the others.
+        seeds: Vec<RedisNode>,
+    },
+}
+
+/// One server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisNode {
+    /// By name or address, an IPv6 address without brackets.
+    pub host: String,
+    /// 6379 unless named; a sentinel's is 26379.
+    pub port: u16,
+}
+
+impl std::fmt::Display for RedisNode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
+/// Name and password.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RedisLogin {
+    /// `default` where there is only a password.
+    pub username: Option<String>,
+    /// And how we prove it.
+    pub password: Option<Secret>,
+}
+
+/// What a Redis has to prove, and what we show it. The files were there when the file was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RedisTls {
+    /// PEM file that replaces the system's roots.
+    pub ca: Option<PathBuf>,
+    /// PEM files of our certificate, its leaf first, and of its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// `X-Auth-Subject = "{principal.id}"`.

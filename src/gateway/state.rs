@@ -26,7 +26,7 @@ use crate::{
     config::{self, AccessLog, Config},
     directory::DirectoryOrigin,
     request::{RequestPolicy, path::CanonicalPath},
-    store::{LinkEvent, Store, StoreOrigin},
+    store::{LinkEvent, NODE_AWAY, Store, StoreOrigin},
     telemetry::{
         log::{AccessSink, Level, event},
         metrics::WorkerMetrics,
@@ -76,6 +76,10 @@ fn tell(link: &LinkEvent) {
         LinkEvent::Lost { cause } => {
             let effect = "public routes work; others are 503 until it is back";
             event(Level::Warn, "the store is lost", &[("error", cause), ("effect", &effect)]);
+        }
+        LinkEvent::NodeLost { cause } => {
+            let what = "a node of the store is lost";
+            event(Level::Warn, what, &[("error", cause), ("effect", &NODE_AWAY)]);
         }
     }
 }

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::{
     Store, StoreOrigin,
     testing::{TestRedis, connected, on_worker, record, redis_at, tcp},
+    topologies::{TestCluster, TestSentinel},
 };
 use crate::config;
 
@@ -112,20 +113,30 @@ fn the_file_behaves() {
     });
 }
 
+async fn redis_at_behaves(address: &config::RedisAddress) {
+    for (number, (what, steps)) in behaviours().into_iter().enumerate() {
+        let mut config = redis_at(address.clone());
+        config.prefix = format!("case{number}:");
+        let origin = StoreOrigin::open(&config::Store::Redis(Box::new(config))).unwrap();
+        let store = connected(origin.attach(&std::sync::Arc::default(), |_| {})).await;
+        behaves(what, &store, &steps).await;
+    }
+}
+
 #[test]
 fn redis_behaves() {
     let redis = TestRedis::start();
-    on_worker(async {
-        for (number, (what, steps)) in behaviours().into_iter().enumerate() {
-            let mut config = redis_at(tcp(redis.port));
-            config.prefix = format!("case{number}:");
-            let origin = StoreOrigin::open(&config::Store::Redis(config)).unwrap();
-            behaves(
-                what,
-                &connected(origin.attach(&std::sync::Arc::default(), |_| {})).await,
-                &steps,
-            )
-            .await;
-        }
-    });
+    on_worker(redis_at_behaves(&tcp(redis.port)));
+}
+
+#[test]
+fn the_master_of_sentinels_behaves() {
+    let redis = TestSentinel::start();
+    on_worker(redis_at_behaves(&redis.address()));
+}
+
+#[test]
+fn a_cluster_behaves() {
+    let redis = TestCluster::start();
+    on_worker(redis_at_behaves(&redis.address()));
 }

@@ -9,6 +9,7 @@ use super::{
     Store, StoreOrigin,
     documents::{Change, Commit, DocumentKey, Slot},
     testing::{TestRedis, connected, on_worker, record, redis_at, tcp},
+    topologies::TestCluster,
 };
 use crate::config;
 
@@ -253,14 +254,12 @@ fn the_file_keeps_documents() {
     });
 }
 
-#[test]
-fn redis_keeps_documents() {
-    let redis = TestRedis::start();
+fn redis_at_keeps_documents(address: &config::RedisAddress) {
     let open = |prefix: &str| {
-        let mut config = redis_at(tcp(redis.port));
+        let mut config = redis_at(address.clone());
         config.prefix = format!("{prefix}:");
         connected(
-            StoreOrigin::open(&config::Store::Redis(config))
+            StoreOrigin::open(&config::Store::Redis(Box::new(config)))
                 .unwrap()
                 .attach(&std::sync::Arc::default(), |_| {}),
         )
@@ -272,4 +271,16 @@ fn redis_keeps_documents() {
         keeps(&open("keeps").await).await;
         agrees(&[open("agrees").await, open("agrees").await]).await;
     });
+}
+
+#[test]
+fn redis_keeps_documents() {
+    let redis = TestRedis::start();
+    redis_at_keeps_documents(&tcp(redis.port));
+}
+
+#[test]
+fn a_cluster_keeps_documents() {
+    let redis = TestCluster::start();
+    redis_at_keeps_documents(&redis.address());
 }

@@ -14,6 +14,10 @@ pub mod redis;
 mod tallies;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod topologies;
+#[cfg(test)]
+mod topology_tests;
 
 #[cfg(test)]
 mod behaviour_tests;
@@ -93,6 +97,11 @@ pub enum LinkEvent {
         /// Why, without a password.
         cause: String,
     },
+    /// The same of one node of several.
+    NodeLost {
+        /// Which and why, without a password.
+        cause: String,
+    },
 }
 
 /// How a worker's store is doing, without asking it.
@@ -125,6 +134,8 @@ const NO_WRITES: &str = "tokens are read; nothing can be issued or revoked";
 const NO_ROOM: &str = "tokens are read and revoked; none can be issued";
 /// What it means that a store does not tell of changes.
 const SEEN_LATE: &str = "what changes elsewhere is seen after `ttl-without-push`";
+/// What it means that a part of a store is away.
+pub const NODE_AWAY: &str = "what is kept there is 503 until it is back; all else is served";
 /// What it means that a store forgets.
 const MAY_LOSE: &str = "tokens may be lost early";
 

@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, LocalOptions};
 
 use super::{HealthState, Store};
 use crate::{
-    config::{RedisAddress, RedisStore},
+    config::{RedisAddress, RedisLogin, RedisNode, RedisStore},
     tick,
     token::record::TokenRecord,
 };
@@ -49,8 +49,9 @@ pub(crate) fn on_worker<T>(test: impl Future<Output = T>) -> T {
 pub(crate) fn redis_at(address: RedisAddress) -> RedisStore {
     RedisStore {
         address,
-        username: None,
-        password: None,
+        tls: None,
+        login: RedisLogin::default(),
+        sentinel_login: RedisLogin::default(),
         database: 0,
         prefix: "tg:".to_owned(),
         timeout: Duration::from_millis(300),
@@ -58,7 +59,7 @@ pub(crate) fn redis_at(address: RedisAddress) -> RedisStore {
 }
 
 pub(crate) fn tcp(port: u16) -> RedisAddress {
-    RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port }
+    RedisAddress::One(RedisNode { host: "127.0.0.1".to_owned(), port })
 }
 
 /// Waits until the link of `store` is up.
@@ -90,7 +91,7 @@ pub(crate) struct TestRedis {
     child: Child,
     pub(crate) port: u16,
     folder: tempfile::TempDir,
-    arguments: Vec<String>,
+    pub(super) arguments: Vec<String>,
 }
 
 impl TestRedis {
@@ -140,6 +141,12 @@ impl TestRedis {
         ask(self.port, words).unwrap()
     }
 
+    /// Runs commands over one connection; the raw answer to the last.
+    pub(crate) fn commands(&self, commands: &[&[&str]]) -> String {
+        let answers = ask_all(self.port, commands).unwrap();
+        answers.lines().last().map(|line| format!("{line}\r\n")).unwrap_or_default()
+    }
+
     /// How often it was asked to run `command` (lower case).
     pub(crate) fn calls(&self, command: &str) -> u64 {
         let info = self.command(&["INFO", "commandstats"]);
@@ -183,14 +190,21 @@ fn spawn(port: u16, folder: &Path, arguments: &[String]) -> Option<Child> {
     None
 }
 
-fn ask(port: u16, words: &[&str]) -> std::io::Result<String> {
+pub(super) fn ask(port: u16, words: &[&str]) -> std::io::Result<String> {
+    ask_all(port, &[words])
+}
+
+fn ask_all(port: u16, commands: &[&[&str]]) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let mut command = format!("*{}\r\n", words.len());
-    for word in words {
-        command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+    let mut text = String::new();
+    for words in commands {
+        text.push_str(&format!("*{}\r\n", words.len()));
+        for word in *words {
+            text.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+        }
     }
-    stream.write_all(command.as_bytes())?;
+    stream.write_all(text.as_bytes())?;
     stream.shutdown(Shutdown::Write)?; // it answers and closes
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;

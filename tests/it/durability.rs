@@ -4,6 +4,7 @@
 use super::harness::{
     backend::Backend,
     client::{Client, bearer, get},
+    fleets::{Cluster, Sentinel},
     gateway::{Gateway, Setup, command},
     redis::Redis,
 };
@@ -40,8 +41,10 @@ fn verdict(client: &mut Client, token: &str) -> String {
 #[test]
 fn a_token_is_good_on_every_worker_from_its_issue_to_its_revocation() {
     let backend = Backend::plain();
-    let redis = Redis::start();
-    for store in ["\"memory:\"", "\"file:own.redb\"", &format!("{:?}", redis.url())] {
+    let (redis, sentinel, cluster) = (Redis::start(), Sentinel::start(), Cluster::start());
+    let urls = [redis.url(), sentinel.url(), cluster.url()].map(|url| format!("{url:?}"));
+    let own = ["\"memory:\"", "\"file:own.redb\""];
+    for store in own.into_iter().chain(urls.iter().map(String::as_str)) {
         let gate = setup(&backend, store).start();
         // Four connections are two for each worker.
         let mut clients: Vec<Client> = (0..4).map(|_| gate.connect()).collect();

@@ -41,6 +41,7 @@ mod strangers;
 mod streaming;
 mod tenants;
 mod tls;
+mod topologies;
 mod tunnels;
 mod usergrid;
 mod way_in;

@@ -84,7 +84,7 @@ fn memory() -> Store {
 /// A link to `port` that moves the epoch of `near` as the program's does.
 async fn redis(port: u16, limit: Duration, near: &NearCache) -> Store {
     let config = RedisStore { timeout: limit, ..redis_at(tcp(port)) };
-    let origin = StoreOrigin::open(&config::Store::Redis(config)).unwrap();
+    let origin = StoreOrigin::open(&config::Store::Redis(Box::new(config))).unwrap();
     connected(origin.attach(&near.shared_fences(), |_| {})).await
 }
 

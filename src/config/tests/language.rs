@@ -6,8 +6,8 @@ use super::{now, read, read_whole, variables};
 use crate::{
     auth::credential::Source,
     config::{
-        Address, Config, KeyPiece, LineForm, Listen, Manner, Network, Piece, RedisAddress, Report,
-        Server, Store, TimeUnit, check,
+        Address, Config, KeyPiece, LineForm, Listen, Manner, Network, Piece, RedisAddress,
+        RedisLogin, RedisNode, Report, Server, Store, TimeUnit, check,
     },
 };
 
@@ -70,22 +70,57 @@ fn a_store_is_a_url_or_a_table() {
         let Store::Redis(redis) = good(text).store else { panic!("no Redis: {text}") };
         redis
     };
+    let node = |host: &str, port| RedisNode { host: host.to_owned(), port };
     let url = redis("store = \"redis://gate:a%40b@Redis.example/3\"");
-    assert_eq!(url.address, RedisAddress::Tcp { host: "redis.example".to_owned(), port: 6379 });
-    assert_eq!(url.username.as_deref(), Some("gate"));
-    assert_eq!(url.password.unwrap().expose(), "a@b");
+    assert_eq!(url.address, RedisAddress::One(node("redis.example", 6379)));
+    assert_eq!(url.login.username.as_deref(), Some("gate"));
+    assert_eq!(url.login.password.unwrap().expose(), "a@b");
     assert_eq!((url.database, url.prefix.as_str()), (3, "tollgate:"));
     let table =
         redis("store = { url = \"rediss://[::1]:7000\", prefix = \"x:\", timeout = \"1s\" }");
-    assert_eq!(table.address, RedisAddress::Tls { host: "::1".to_owned(), port: 7000, ca: None });
+    assert_eq!(table.address, RedisAddress::One(node("::1", 7000)));
     assert_eq!((table.prefix.as_str(), table.timeout), ("x:", Duration::from_secs(1)));
+    assert!(table.tls.is_some() && url.tls.is_none());
+    let named = redis("store = \"redis+sentinel://a:b@s1,[::1]:7/main/4\"");
+    let (sentinels, master) = (vec![node("s1", 26_379), node("::1", 7)], "main".to_owned());
+    assert_eq!(named.address, RedisAddress::Sentinel { sentinels, master });
+    assert_eq!((named.database, &named.login), (4, &named.sentinel_login));
+    let login = |auth: &str| {
+        redis(&format!(
+            "store = {{ url = \"redis+sentinel://a:b@s/main\", sentinel-auth = \"{auth}\" }}"
+        ))
+        .sentinel_login
+    };
+    assert_eq!(login("none"), RedisLogin::default());
+    assert_eq!(login(":c%40").password.unwrap().expose(), "c@");
+    let cluster = redis("store = \"rediss+cluster://n1:7001,n2/0\"");
+    assert_eq!(
+        cluster.address,
+        RedisAddress::Cluster { seeds: vec![node("n1", 7001), node("n2", 6379)] }
+    );
+    assert!(cluster.tls.is_some() && cluster.database == 0);
     let unix = redis("store = \"redis+unix:///run/redis.sock?db=2\"");
     assert_eq!(unix.address, RedisAddress::Unix("/run/redis.sock".into()));
-    assert_eq!((unix.database, unix.username, unix.password), (2, None, None));
-    let secret = redis("store = \"redis://:${SECRET}@h\"").password.unwrap();
+    assert_eq!((unix.database, unix.login), (2, RedisLogin::default()));
+    let secret = redis("store = \"redis://:${SECRET}@h\"").login.password.unwrap();
     assert_eq!(Some(secret.expose().to_owned()), variables("SECRET"));
     assert_eq!(good("store = \"memory:\"").store, Store::Memory);
     assert_eq!(good("store = \"file:x.redb\"").store, Store::File("/etc/tollgate/x.redb".into()));
+}
+
+#[test]
+fn a_check_says_how_many_connections_a_redis_will_hold() {
+    #[rustfmt::skip] // a table is read by column
+    let rows = [
+        ("workers = 4\nstore = \"redis://h\"", "to it:  4 workers + 1 = 5\n"),
+        ("workers = 1\nstore = \"redis+sentinel://a,b,c/m\"", "to the master, and as many to each of 3 sentinels:  1 worker + 1 = 2\n"),
+        ("store = \"redis+cluster://a,b\"", "to each node that has slots:  a worker per core (at most 8) + 1\n"),
+    ];
+    for (text, expected) in rows {
+        let said = check::render(&good(text));
+        assert!(said.contains(&format!("holds so many connections {expected}")), "{said}");
+    }
+    assert!(!check::render(&good("store = \"memory:\"")).contains("connections"));
 }
 
 #[test]

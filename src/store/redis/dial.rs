@@ -1,25 +1,22 @@
 //! Makes a connection to Redis: TCP, TLS or a unix socket, then `HELLO 3`, the database, and what
 //! the server says of itself. No deadline of its own and no retry: the link has both.
 
-use std::{path::Path, pin::Pin, sync::Arc, time::Duration};
+use std::{path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use redis::{
     AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, RedisConnectionInfo, Value,
     aio::{MultiplexedConnection, SendError},
 };
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
-};
+use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
 };
 use tokio_rustls::TlsConnector;
 
-use super::{changes::Changes, reply};
+use super::{changes::Changes, reply, tls};
 use crate::{
-    config::{RedisAddress, RedisStore},
+    config::{RedisAddress, RedisLogin, RedisNode, RedisStore},
     store::{MAY_LOSE, NO_ROOM, NO_WRITES, StoreError},
 };
 
@@ -43,8 +40,9 @@ pub(super) struct Facts {
 
 /// Everything needed to connect.
 pub(super) struct Dialer {
-    address: RedisAddress,
     info: RedisConnectionInfo,
+    /// The same for sentinels, which have no databases.
+    sentinel_info: RedisConnectionInfo,
     tls: Option<TlsConnector>,
     /// How this store is called in errors: its URL without user and password.
     pub(super) store: String,
@@ -52,8 +50,15 @@ pub(super) struct Dialer {
     pub(super) limit: Duration,
 }
 
+/// One server to connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    Node(RedisNode),
+    Unix(PathBuf),
+}
+
 impl std::fmt::Debug for Dialer {
-    /// Without `info`, which holds the password.
+    /// Without what holds a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Dialer({})", self.store)
     }
@@ -61,22 +66,15 @@ impl std::fmt::Debug for Dialer {
 
 impl Dialer {
     pub(super) fn new(config: &RedisStore) -> Result<Self, StoreError> {
-        let store = name(&config.address, config.database);
-        let mut info = RedisConnectionInfo::default()
-            .set_protocol(ProtocolVersion::RESP3)
-            .set_lib_name("tollgate", env!("CARGO_PKG_VERSION"))
-            .set_db(config.database);
-        if let Some(username) = &config.username {
-            info = info.set_username(username);
-        }
-        if let Some(password) = &config.password {
-            info = info.set_password(password.expose());
-        }
-        let tls = match &config.address {
-            RedisAddress::Tls { ca, .. } => Some(connector(&store, ca.as_deref())?),
-            RedisAddress::Tcp { .. } | RedisAddress::Unix(_) => None,
-        };
-        Ok(Self { address: config.address.clone(), info, tls, store, limit: config.timeout })
+        let store = name(config);
+        let tls = config.tls.as_ref().map(|tls| tls::connector(&store, tls)).transpose()?;
+        Ok(Self {
+            info: info(&config.login).set_db(config.database),
+            sentinel_info: info(&config.sentinel_login),
+            tls,
+            store,
+            limit: config.timeout,
+        })
     }
 
     /// Connects and greets.
@@ -86,45 +84,77 @@ impl Dialer {
     /// Words for an operator: what failed, without the password.
     pub(super) async fn dial(
         &self,
+        endpoint: &Endpoint,
         changes: Arc<Changes>,
     ) -> Result<(MultiplexedConnection, Driver), String> {
-        let refused = |error: std::io::Error| error.to_string();
-        match &self.address {
-            RedisAddress::Tcp { host, port } => self.greet(tcp(host, *port).await?, changes).await,
-            RedisAddress::Tls { host, port, .. } => {
-                let name = ServerName::try_from(host.clone())
-                    .map_err(|_| format!("`{host}` is no name that a certificate can hold"))?;
-                let connector = self.tls.as_ref().ok_or("no TLS settings")?;
-                let stream = connector.connect(name, tcp(host, *port).await?).await;
-                self.greet(stream.map_err(|error| format!("TLS: {error}"))?, changes).await
-            }
-            RedisAddress::Unix(path) => {
-                self.greet(UnixStream::connect(path).await.map_err(refused)?, changes).await
+        let told = move |told| {
+            changes.hear(told);
+            Ok::<(), SendError>(())
+        };
+        let config = config().set_push_sender(told);
+        match endpoint {
+            Endpoint::Node(node) => self.reach(node, &self.info, config).await,
+            Endpoint::Unix(path) => {
+                let stream = UnixStream::connect(path).await.map_err(|error| error.to_string())?;
+                greet(stream, &self.info, config).await
             }
         }
     }
 
-    async fn greet<S>(
+    /// The same with a sentinel, which tells of nothing unasked.
+    pub(super) async fn dial_sentinel(
         &self,
-        stream: S,
-        changes: Arc<Changes>,
-    ) -> Result<(MultiplexedConnection, Driver), String>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let config = AsyncConnectionConfig::new()
-            .set_response_timeout(None) // the link has the deadline
-            .set_pipeline_buffer_size(PIPELINE_BUFFER)
-            .set_push_sender(move |told| {
-                changes.hear(told);
-                Ok::<(), SendError>(())
-            });
-        let (connection, driver) =
-            MultiplexedConnection::new_with_config(&self.info, stream, config)
-                .await
-                .map_err(|error| reply::link_error(&error))?;
-        Ok((connection, Box::pin(driver)))
+        sentinel: &RedisNode,
+    ) -> Result<(MultiplexedConnection, Driver), String> {
+        self.reach(sentinel, &self.sentinel_info, config()).await
     }
+
+    async fn reach(
+        &self,
+        RedisNode { host, port }: &RedisNode,
+        info: &RedisConnectionInfo,
+        config: AsyncConnectionConfig,
+    ) -> Result<(MultiplexedConnection, Driver), String> {
+        let stream = tcp(host, *port).await?;
+        let Some(connector) = &self.tls else { return greet(stream, info, config).await };
+        let name = ServerName::try_from(host.clone())
+            .map_err(|_| format!("`{host}` is no name that a certificate can hold"))?;
+        let stream = connector.connect(name, stream).await;
+        greet(stream.map_err(|error| format!("TLS: {error}"))?, info, config).await
+    }
+}
+
+fn info(login: &RedisLogin) -> RedisConnectionInfo {
+    let mut info = RedisConnectionInfo::default()
+        .set_protocol(ProtocolVersion::RESP3)
+        .set_lib_name("tollgate", env!("CARGO_PKG_VERSION"));
+    if let Some(username) = &login.username {
+        info = info.set_username(username);
+    }
+    if let Some(password) = &login.password {
+        info = info.set_password(password.expose());
+    }
+    info
+}
+
+fn config() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_response_timeout(None) // the link has the deadline
+        .set_pipeline_buffer_size(PIPELINE_BUFFER)
+}
+
+async fn greet<S>(
+    stream: S,
+    info: &RedisConnectionInfo,
+    config: AsyncConnectionConfig,
+) -> Result<(MultiplexedConnection, Driver), String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (connection, driver) = MultiplexedConnection::new_with_config(info, stream, config)
+        .await
+        .map_err(|error| reply::link_error(&error))?;
+    Ok((connection, Box::pin(driver)))
 }
 
 async fn tcp(host: &str, port: u16) -> Result<TcpStream, String> {
@@ -198,59 +228,26 @@ fn read_facts(info: &str) -> Facts {
     Facts { text: format!("{server}, RESP3"), warnings, complaint: None }
 }
 
-/// The URL of `address` without user and password.
-fn name(address: &RedisAddress, database: i64) -> String {
-    let bracketed = |host: &str| {
-        if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
-    };
-    match address {
-        RedisAddress::Tcp { host, port } => {
-            format!("redis://{}:{port}/{database}", bracketed(host))
-        }
-        RedisAddress::Tls { host, port, .. } => {
-            format!("rediss://{}:{port}/{database}", bracketed(host))
-        }
+/// The URL of the store without user and password.
+fn name(config: &RedisStore) -> String {
+    let (scheme, database) =
+        (if config.tls.is_some() { "rediss" } else { "redis" }, config.database);
+    let listed =
+        |nodes: &[RedisNode]| nodes.iter().map(RedisNode::to_string).collect::<Vec<_>>().join(",");
+    match &config.address {
+        RedisAddress::One(node) => format!("{scheme}://{node}/{database}"),
         RedisAddress::Unix(path) => format!("unix:{}", path.display()),
-    }
-}
-
-/// TLS 1.2 and 1.3, the server's name checked against `ca` or the system's roots.
-fn connector(store: &str, ca: Option<&Path>) -> Result<TlsConnector, StoreError> {
-    let failed = |cause: String| StoreError::Failed { store: store.to_owned(), cause };
-    let mut roots = RootCertStore::empty();
-    match ca {
-        Some(path) => {
-            let unreadable = |error| failed(format!("reading {}: {error}", path.display()));
-            for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
-                let certificate = certificate.map_err(unreadable)?;
-                let unusable = |error| failed(format!("{}: {error}", path.display()));
-                roots.add(certificate).map_err(unusable)?;
-            }
-            if roots.is_empty() {
-                return Err(failed(format!("{} holds no certificate", path.display())));
-            }
+        RedisAddress::Sentinel { sentinels, master } => {
+            format!("{scheme}+sentinel://{}/{master}/{database}", listed(sentinels))
         }
-        None => {
-            // Some of a system's roots may be odd; none at all means the store is never reached.
-            let (_, _) =
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                return Err(failed("the system has no CA certificates; name a CA file".to_owned()));
-            }
-        }
+        RedisAddress::Cluster { seeds } => format!("{scheme}+cluster://{}", listed(seeds)),
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failed(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{config::RedisTls, secret::Secret, store::testing::redis_at};
 
     #[test]
     fn facts_name_the_server_and_what_could_lose_records() {
@@ -284,10 +281,28 @@ mod tests {
 
     #[test]
     fn a_store_is_named_by_its_address_alone() {
-        let tcp = RedisAddress::Tcp { host: "::1".to_owned(), port: 6379 };
-        assert_eq!(name(&tcp, 3), "redis://[::1]:6379/3");
-        let tls = RedisAddress::Tls { host: "redis.example".to_owned(), port: 6380, ca: None };
-        assert_eq!(name(&tls, 0), "rediss://redis.example:6380/0");
-        assert_eq!(name(&RedisAddress::Unix("/run/redis.sock".into()), 0), "unix:/run/redis.sock");
+        let node = |host: &str, port| RedisNode { host: host.to_owned(), port };
+        let named = |address, tls: bool| {
+            let mut store = redis_at(address);
+            store.login.password = Some(Secret::new("hunter2"));
+            store.tls = tls.then(RedisTls::default);
+            name(&store)
+        };
+        let sentinel = RedisAddress::Sentinel {
+            sentinels: vec![node("s1", 26_379), node("::2", 7)],
+            master: "main".to_owned(),
+        };
+        let cluster = RedisAddress::Cluster { seeds: vec![node("n1", 1), node("n2", 2)] };
+        #[rustfmt::skip] // a table is read by column
+        let rows = [
+            (RedisAddress::One(node("::1", 6379)),           false, "redis://[::1]:6379/0"),
+            (RedisAddress::One(node("redis.example", 6380)), true,  "rediss://redis.example:6380/0"),
+            (RedisAddress::Unix("/run/redis.sock".into()),   false, "unix:/run/redis.sock"),
+            (sentinel,                                       false, "redis+sentinel://s1:26379,[::2]:7/main/0"),
+            (cluster,                                        true,  "rediss+cluster://n1:1,n2:2"),
+        ];
+        for (address, tls, expected) in rows {
+            assert_eq!(named(address, tls), expected);
+        }
     }
 }

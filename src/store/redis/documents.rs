@@ -50,11 +50,11 @@ impl RedisLink {
         for key in keys {
             pipeline.add_command(command("GET", &self.document_key(key.slot, &key.name)));
         }
-        self.link.call_all(&pipeline).await?.into_iter().map(reply::bytes).collect()
+        self.links.call_all(&pipeline).await?.into_iter().map(reply::bytes).collect()
     }
 
     pub(in crate::store) async fn commit(&self, commit: &Commit) -> Result<bool, StoreError> {
-        reply::was_there(&self.link.call(&self.commit_command(commit)).await?)
+        reply::was_there(&self.links.call(&self.commit_command(commit)).await?)
     }
 
     fn commit_command(&self, commit: &Commit) -> Cmd {
@@ -92,7 +92,7 @@ impl RedisLink {
         let after = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         command.arg(after).arg("+").arg("LIMIT").arg(0).arg(limit);
-        reply::texts(self.link.call(&command).await?)
+        reply::texts(self.links.call(&command).await?)
     }
 
     pub(in crate::store) async fn count_members(
@@ -101,6 +101,6 @@ impl RedisLink {
         set: &str,
     ) -> Result<usize, StoreError> {
         let command = command("ZCARD", &self.document_key(slot, set));
-        reply::count(&self.link.call(&command).await?)
+        reply::count(&self.links.call(&command).await?)
     }
 }

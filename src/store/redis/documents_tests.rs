@@ -120,8 +120,8 @@ fn a_commit_and_a_tally_need_no_more_rights_than_are_documented() {
     assert_eq!(answer, "+OK\r\n");
     on_worker(async {
         let mut config = redis_at(tcp(redis.port));
-        config.username = Some("tollgate".to_owned());
-        config.password = Some(Secret::new("secret"));
+        config.login.username = Some("tollgate".to_owned());
+        config.login.password = Some(Secret::new("secret"));
         let store = connected(attach(config)).await;
         store.issue(id(1), record("ann", i64::MAX)).await.unwrap();
         let mut all = commit(None, Some("put"));

@@ -1,4 +1,4 @@
-//! One worker's connection to Redis and the task that keeps it: dial, watch, give up, dial again.
+//! One worker's connection to one Redis and the task that keeps it: dial, watch, give up, dial again.
 //!
 //! Invariant: a call waits for an answer at most the configured limit, and not at all while there is
 //! no connection (but for the first, which is being made). A call is never repeated here.
@@ -10,19 +10,19 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use redis::{
-    Cmd, Pipeline, RedisResult, Value,
-    aio::{ConnectionLike as _, MultiplexedConnection},
-};
+use redis::{Cmd, Pipeline, RedisResult, Value, aio::ConnectionLike as _};
 use tokio::{sync::Notify, task::JoinHandle, time};
 
 use super::{
     changes::Changes,
-    dial::{Dialer, Driver, Facts, asking, told, tracking},
+    dial::{Dialer, Driver, Endpoint, Facts, asking, told},
+    hearing::Hearing,
+    live::Live,
+    place::Place,
     reply,
 };
 use crate::{
-    fences::{Ear, Fences, Listener},
+    fences::Fences,
     store::{Health, HealthState, LinkEvent, SEEN_LATE, StoreError, Warning},
     tick,
 };
@@ -50,15 +50,23 @@ pub(super) struct Link {
     task: JoinHandle<()>,
 }
 
+/// What all links of one worker have in common.
+#[derive(Clone)]
+pub(super) struct Common {
+    pub(super) dialer: Arc<Dialer>,
+    /// Where what a server tells of changes goes.
+    pub(super) changes: Arc<Changes>,
+    pub(super) fences: Arc<Fences>,
+    pub(super) hearing: Rc<Hearing>,
+}
+
 /// What the task and the callers share.
 struct Shared {
-    dialer: Arc<Dialer>,
+    common: Common,
+    place: Place,
+    /// Tells its connections from those of other links to the [`Hearing`].
+    number: u32,
     state: RefCell<State>,
-    /// Where what the server tells of changes goes.
-    changes: Arc<Changes>,
-    fences: Arc<Fences>,
-    /// `None` when too many connections listen already.
-    listener: Option<Listener>,
     facts: RefCell<String>,
     warnings: RefCell<Vec<Warning>>,
     /// Whether the first attempt to connect has ended, well or badly.
@@ -73,48 +81,34 @@ enum State {
     Down { since: SystemTime, cause: String },
 }
 
-/// One connection that answered at least once.
-struct Live {
-    connection: MultiplexedConnection,
-    /// Late answers since the last good one.
-    late: Cell<u32>,
-    /// Notified when `late` reaches its limit.
-    given_up: Notify,
-    /// Why it does not tell of changes, if so.
-    mute: Option<String>,
-    /// It was given up or closed: an answer that somebody takes only now vouches for nothing any more.
-    gone: Cell<bool>,
-    /// Since when a `PING` is answered with an error, and which.
-    complaint: RefCell<Option<(SystemTime, String)>>,
-}
-
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Link({})", self.shared.dialer.store)
+        write!(f, "Link({})", self.shared.common.dialer.store)
     }
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
         self.task.abort();
+        self.shared.common.fences.next_epoch();
+        self.shared.down("nobody asks it any more".to_owned());
     }
 }
 
 impl Link {
     /// Starts the task on the current runtime, which must be this worker's own.
     pub(super) fn start(
-        dialer: Arc<Dialer>,
-        prefix: Arc<str>,
-        fences: &Arc<Fences>,
+        common: Common,
+        place: Place,
+        number: u32,
         on_link: impl Fn(LinkEvent) + 'static,
     ) -> Self {
         let cause = "not connected yet".to_owned();
         let shared = Rc::new(Shared {
-            dialer,
+            common,
+            place,
+            number,
             state: RefCell::new(State::Down { since: SystemTime::now(), cause }),
-            changes: Arc::new(Changes::new(Arc::clone(fences), prefix)),
-            fences: Arc::clone(fences),
-            listener: Listener::new(fences),
             facts: RefCell::default(),
             warnings: RefCell::default(),
             tried: Cell::new(false),
@@ -124,26 +118,17 @@ impl Link {
         Self { shared, task }
     }
 
-    pub(super) fn store(&self) -> &str {
-        &self.shared.dialer.store
-    }
-
-    /// What is read over this link carries it.
-    pub(super) fn ear(&self) -> Option<Ear> {
-        self.shared.listener.as_ref().map(Listener::ear)
-    }
-
-    /// Sends one command and waits for its answer.
-    pub(super) async fn call(&self, command: &Cmd) -> Result<Value, StoreError> {
+    /// Sends one command and waits for its answer, which may be an error of the server.
+    pub(super) async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
         let live = self.shared.live().await?;
         let mut connection = live.connection.clone();
         let answer = self.shared.within(&live, connection.req_packed_command(command)).await?;
-        self.checked(answer)
+        self.shared.look_at(&live, &answer);
+        Ok(answer)
     }
 
-    /// Sends commands in one write and waits for all answers, which come in their order. Of several
-    /// errors the first is told.
-    pub(super) async fn call_all(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
+    /// Sends commands in one write and waits for all answers, which come in their order.
+    pub(super) async fn send_all(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
         let count = pipeline.len();
         if count == 0 {
             return Ok(Vec::new());
@@ -153,17 +138,24 @@ impl Link {
         let asked = connection.req_packed_commands(pipeline, 0, count);
         let answers = self.shared.within(&live, asked).await?;
         if answers.len() != count {
-            let (store, cause) = (self.store().to_owned(), "it left answers out".to_owned());
+            let (store, cause) = (self.shared.name(), "it left answers out".to_owned());
             return Err(StoreError::Failed { store, cause });
         }
-        answers.into_iter().map(|answer| self.checked(answer)).collect()
+        answers.iter().for_each(|answer| self.shared.look_at(&live, answer));
+        Ok(answers)
     }
 
-    fn checked(&self, answer: Value) -> Result<Value, StoreError> {
+    /// An answer, or the error of ours that it is.
+    pub(super) fn checked(&self, answer: Value) -> Result<Value, StoreError> {
         if let Value::ServerError(error) = &answer {
-            return Err(reply::server_error(self.store(), error));
+            return Err(reply::server_error(&self.shared.name(), error));
         }
         Ok(answer)
+    }
+
+    /// Whether the first attempt to connect has ended, well or badly.
+    pub(super) fn was_tried(&self) -> bool {
+        self.shared.tried.get()
     }
 
     /// What is known of the connection, without asking.
@@ -178,7 +170,7 @@ impl Link {
             }
         };
         let (facts, warnings) = (self.shared.facts.borrow(), self.shared.warnings.borrow());
-        let (store, facts) = (self.store().to_owned(), facts.clone());
+        let (store, facts) = (self.shared.name(), facts.clone());
         Health { store, state, facts, warnings: warnings.clone() }
     }
 }
@@ -188,7 +180,7 @@ impl Shared {
     /// that starts, or takes another store over, refuses nobody for that.
     async fn live(&self) -> Result<Rc<Live>, StoreError> {
         if !self.tried.get() {
-            let _ = time::timeout(self.dialer.limit, self.first_try.notified()).await;
+            let _ = time::timeout(self.limit(), self.first_try.notified()).await;
         }
         match &*self.state.borrow() {
             State::Up(live) => Ok(Rc::clone(live)),
@@ -196,8 +188,30 @@ impl Shared {
         }
     }
 
+    /// How the server is called in errors.
+    fn name(&self) -> String {
+        match &self.place {
+            Place::Fixed(_) | Place::Named(_) => self.common.dialer.store.clone(),
+            Place::Node(node) => format!("{}, node {node}", self.common.dialer.store),
+        }
+    }
+
+    fn limit(&self) -> Duration {
+        self.common.dialer.limit
+    }
+
     fn unreachable(&self, cause: String) -> StoreError {
-        StoreError::Unreachable { store: self.dialer.store.clone(), cause }
+        StoreError::Unreachable { store: self.name(), cause }
+    }
+
+    /// A server that refuses to write although another should not has been replaced.
+    fn look_at(&self, live: &Live, answer: &Value) {
+        if let Value::ServerError(error) = answer
+            && error.code() == "READONLY"
+            && self.place.is_left_when_read_only()
+        {
+            live.give_up(reply::words("READONLY"));
+        }
     }
 
     /// Waits for `answer` within the limit, and counts the answers that come too late.
@@ -206,49 +220,56 @@ impl Shared {
         live: &Live,
         answer: impl Future<Output = RedisResult<T>>,
     ) -> Result<T, StoreError> {
-        let (limit, asked) = (self.dialer.limit, Instant::now());
+        let (limit, asked) = (self.limit(), Instant::now());
         // By the worker's tick: a timer of the runtime's own costs as much as all else that is done here.
         match tick::timeout_at(asked + limit, answer).await {
             Some(Ok(value)) => {
                 live.late.set(0);
-                if let (Some(listener), None, false) = (&self.listener, &live.mute, live.gone.get())
-                {
-                    listener.heard(asked);
+                if live.mute.is_none() && !live.gone.get() {
+                    self.common.hearing.heard(self.number, asked);
                 }
                 Ok(value)
             }
-            Some(Err(error)) if error.code().is_some() => Err(StoreError::Failed {
-                store: self.dialer.store.clone(),
-                cause: reply::link_error(&error),
-            }),
+            Some(Err(error)) if error.code().is_some() => {
+                Err(StoreError::Failed { store: self.name(), cause: reply::link_error(&error) })
+            }
             Some(Err(error)) => Err(self.unreachable(reply::link_error(&error))),
             None => {
                 live.late.set(live.late.get() + 1);
                 if live.late.get() >= LATE_ANSWERS_MAX {
-                    live.given_up.notify_one();
+                    live.give_up(format!(
+                        "{LATE_ANSWERS_MAX} answers in a row were not there within {limit:?}"
+                    ));
                 }
-                Err(StoreError::TimedOut { store: self.dialer.store.clone(), limit })
+                Err(StoreError::TimedOut { store: self.name(), limit })
             }
         }
     }
 
     /// Asks for a sign of life now and then, for as long as the connection lasts. What else the server
     /// says is asked for again too: a master becomes a replica, and memory fills, under a connection
-    /// that stays.
-    async fn ping(&self, live: &Live) {
-        let (asking, mut sign) = (asking(), Cmd::new());
-        sign.arg("PING");
-        for turn in 1.. {
+    /// that stays. Ends with why the server is not to be believed any more.
+    async fn ping(&self, live: &Live) -> String {
+        let (mut sign, mut asking) = (Pipeline::new(), asking());
+        sign.cmd("PING");
+        if let Some(question) = self.place.question() {
+            sign.add_command(question.clone());
+            asking.add_command(question);
+        }
+        let mut turn = 0;
+        loop {
             time::sleep(PING_EVERY).await;
+            turn = (turn + 1) % PINGS_PER_QUESTION;
+            let signs = if turn == 0 { &asking } else { &sign };
             let mut connection = live.connection.clone();
-            if turn % PINGS_PER_QUESTION == 0 {
-                let asked = connection.req_packed_commands(&asking, 0, asking.len());
-                if let Ok(answers) = self.within(live, asked).await {
-                    self.note(live, told(&answers));
-                }
-            } else {
-                // Only that it answers counts, whatever it says.
-                let _ = self.within(live, connection.req_packed_command(&sign)).await;
+            let asked = connection.req_packed_commands(signs, 0, signs.len());
+            // Only that it answers counts, whatever it says.
+            let Ok(answers) = self.within(live, asked).await else { continue };
+            if let Err(cause) = self.place.proven(answers.last()) {
+                return cause;
+            }
+            if turn == 0 {
+                self.note(live, told(&answers));
             }
         }
     }
@@ -271,6 +292,9 @@ impl Shared {
         *live.complaint.borrow_mut() =
             facts.complaint.map(|cause| (earlier.map_or(now, |(since, _)| since), cause));
         facts.text.push_str(if live.mute.is_none() { ", push on" } else { ", push off" });
+        if let (Place::Named(_), Endpoint::Node(master)) = (&self.place, &live.endpoint) {
+            facts.text.push_str(&format!(", master {master}"));
+        }
         *self.facts.borrow_mut() = facts.text;
     }
 }
@@ -279,22 +303,23 @@ impl Shared {
 async fn keep(shared: Rc<Shared>, on_link: impl Fn(LinkEvent)) {
     let mut pause = REDIAL_FIRST;
     loop {
-        let cause = match dial(&shared).await {
+        let cause = match Live::dial(&shared.common, &shared.place).await {
             Ok((live, driver, facts)) => {
                 let live = Rc::new(live);
-                let made = Instant::now();
                 shared.note(&live, facts);
                 let text = shared.facts.borrow().clone();
-                shared.fences.next_epoch();
+                shared.common.fences.next_epoch();
+                let told_since = live.mute.is_none().then_some(live.made);
+                shared.common.hearing.joins(shared.number, told_since);
                 *shared.state.borrow_mut() = State::Up(Rc::clone(&live));
                 shared.tried();
                 on_link(LinkEvent::Up { facts: text });
                 let cause = watch(&shared, &live, driver).await;
-                if made.elapsed() >= GOOD_LIFE {
+                if live.made.elapsed() >= GOOD_LIFE {
                     pause = REDIAL_FIRST;
                 }
+                shared.common.fences.next_epoch();
                 shared.down(cause.clone());
-                shared.fences.next_epoch();
                 on_link(LinkEvent::Lost { cause });
                 None
             }
@@ -318,9 +343,7 @@ impl Shared {
 
     /// Notes why there is no connection; `since` is when the trouble began, not its last sign.
     fn down(&self, cause: String) {
-        if let Some(listener) = &self.listener {
-            listener.lost();
-        }
+        self.common.hearing.leaves(self.number);
         let mut state = self.state.borrow_mut();
         let since = match &*state {
             State::Up(live) => {
@@ -333,48 +356,13 @@ impl Shared {
     }
 }
 
-/// Dials, asks who is there and to be told of changes, each within the limit. A server that accepts and
-/// says nothing has not been reached.
-async fn dial(shared: &Shared) -> Result<(Live, Driver, Facts), String> {
-    let limit = shared.dialer.limit;
-    let late = |_| format!("no answer within {limit:?}");
-    let dialled = shared.dialer.dial(Arc::clone(&shared.changes));
-    let (mut connection, mut driver) = time::timeout(limit, dialled).await.map_err(late)??;
-    let mut asking = asking();
-    asking.add_command(tracking());
-    let asked = time::timeout(limit, connection.req_packed_commands(&asking, 0, asking.len()));
-    let mut answers = tokio::select! {
-        answers = asked => answers.map_err(late)?.map_err(|error| reply::link_error(&error))?,
-        () = &mut driver => return Err("it closed the connection".to_owned()),
-    };
-    let mute = match (answers.pop(), &shared.listener) {
-        (_, None) => {
-            Some("it is not asked to tell of changes: too many connections are".to_owned())
-        }
-        (Some(Value::ServerError(error)), _) => {
-            Some(format!("it refuses `CLIENT TRACKING`: {}", reply::words(error.code())))
-        }
-        (_, Some(_)) => None,
-    };
-    let live = Live {
-        connection,
-        late: Cell::new(0),
-        given_up: Notify::new(),
-        mute,
-        gone: Cell::new(false),
-        complaint: RefCell::new(None),
-    };
-    Ok((live, driver, told(&answers)))
-}
-
 /// Drives the connection until it ends; why it did.
 async fn watch(shared: &Shared, live: &Live, mut driver: Driver) -> String {
     tokio::select! {
         () = &mut driver => "it closed the connection".to_owned(),
-        () = live.given_up.notified() => {
-            format!("{LATE_ANSWERS_MAX} answers in a row were not there within {:?}", shared.dialer.limit)
-        }
-        () = shared.ping(live) => String::new(), // never ends
+        () = live.given_up.notified() => live.why.borrow().clone(),
+        cause = shared.ping(live) => cause,
+        cause = shared.place.replaced(&shared.common.dialer, &live.endpoint) => cause,
     }
 }
 

@@ -11,28 +11,37 @@
 //! `{prefix}` is the configured one; the braces around a slot (`dir`, or an application's UUID in
 //! hexadecimal) are in the key, as the hash tag that keeps a slot on one node of a cluster.
 //!
-//! Every command has the configured deadline and is sent once. One command or script touches one
-//! key, or the keys of one slot, so that a cluster could hold them.
+//! Every command has the configured deadline and is carried out at most once. One command or script
+//! touches one key, or the keys of one slot, so that a cluster can hold them.
 
 mod changes;
+mod cluster;
 mod dial;
 mod documents;
+mod hearing;
 mod link;
+mod links;
+mod live;
+mod map;
+mod place;
 mod reply;
+mod sentinels;
+mod slots;
 mod tallies;
+mod tls;
 
 use std::{rc::Rc, sync::Arc, time::SystemTime};
 
 use redis::{Cmd, Pipeline};
 use uuid::Uuid;
 
-use self::{dial::Dialer, link::Link};
+use self::{dial::Dialer, links::Links};
 use super::{
     Health, LinkEvent, StoreError, first_generation,
     foreign::{self, ForeignFound, Raw},
 };
 use crate::{
-    config::{Foreign, ForeignRecord, RedisStore},
+    config::{Foreign, ForeignRecord, RedisAddress, RedisStore},
     fences::{Ear, Fences},
     token::{
         record::{PrincipalState, TokenRecord},
@@ -62,19 +71,20 @@ const SET_ACTIVE: &str = "if redis.call('EXISTS', KEYS[1]) == 0 then \
 /// The settings of a Redis, checked and with its certificates read. No connection.
 #[derive(Clone, Debug)]
 pub struct RedisOrigin {
+    address: Arc<RedisAddress>,
     dialer: Arc<Dialer>,
     prefix: Arc<str>,
 }
 
 impl RedisOrigin {
-    /// Reads the CA file, if one is named. Connects to nothing.
+    /// Reads the files of certificates, if any are named. Connects to nothing.
     ///
     /// # Errors
     ///
     /// [`StoreError::Failed`] when the certificates cannot be read.
     pub(super) fn open(config: &RedisStore) -> Result<Self, StoreError> {
-        let dialer = Arc::new(Dialer::new(config)?);
-        Ok(Self { dialer, prefix: config.prefix.as_str().into() })
+        let (dialer, address) = (Arc::new(Dialer::new(config)?), Arc::new(config.address.clone()));
+        Ok(Self { address, dialer, prefix: config.prefix.as_str().into() })
     }
 
     pub(super) fn attach(
@@ -83,21 +93,21 @@ impl RedisOrigin {
         on_link: impl Fn(LinkEvent) + 'static,
     ) -> RedisLink {
         let (dialer, prefix) = (Arc::clone(&self.dialer), Arc::clone(&self.prefix));
-        let link = Rc::new(Link::start(dialer, Arc::clone(&prefix), fences, on_link));
-        RedisLink { link, prefix }
+        let links = Links::start(&self.address, dialer, Arc::clone(&prefix), fences, on_link);
+        RedisLink { links: Rc::new(links), prefix }
     }
 }
 
-/// One worker's connection, which its own task keeps alive.
+/// One worker's connections, which tasks of their own keep alive.
 #[derive(Clone, Debug)]
 pub struct RedisLink {
-    link: Rc<Link>,
+    links: Rc<Links>,
     prefix: Arc<str>,
 }
 
 impl RedisLink {
     pub(super) fn ear(&self) -> Option<Ear> {
-        self.link.ear()
+        self.links.ear()
     }
 
     fn token_key(&self, id: Uuid) -> String {
@@ -110,7 +120,7 @@ impl RedisLink {
 
     pub(super) async fn token(&self, id: Uuid) -> Result<Option<TokenRecord>, StoreError> {
         let command = command("GET", &self.token_key(id));
-        match reply::bytes(self.link.call(&command).await?)? {
+        match reply::bytes(self.links.call(&command).await?)? {
             None => Ok(None),
             Some(json) => {
                 serde_json::from_slice(&json).map(Some).map_err(|_| StoreError::bad_record("JSON"))
@@ -124,7 +134,7 @@ impl RedisLink {
     ) -> Result<Option<PrincipalState>, StoreError> {
         let mut command = command("HMGET", &self.principal_key(subject));
         command.arg("generation").arg("active");
-        reply::principal(self.link.call(&command).await?)
+        reply::principal(self.links.call(&command).await?)
     }
 
     pub(super) async fn foreign(
@@ -141,7 +151,7 @@ impl RedisLink {
         pipeline.add_command(command(read, &key)).add_command(command("PTTL", &key));
         // Taken before the answer, so that the key's end is never put later than it is.
         let asked_ms = unix_ms(SystemTime::now());
-        let mut answers = self.link.call_all(&pipeline).await?.into_iter();
+        let mut answers = self.links.call_all(&pipeline).await?.into_iter();
         let mut next = || answers.next().unwrap_or_default();
         let (value, left) = (next(), next());
         let raw = match layout.record {
@@ -172,35 +182,35 @@ impl RedisLink {
         if let Some(left) = reply::lifetime(record_expiry_ms(record.expires_ms)) {
             command.arg("PX").arg(left);
         }
-        self.link.call(&command).await?;
+        self.links.call(&command).await?;
         Ok(())
     }
 
     /// The generation of `subject`, whose state is made if it is missing and never touched if not.
     async fn generation(&self, subject: &str) -> Result<u64, StoreError> {
         let mut command = script(STATE, &self.principal_key(subject));
-        command.arg(first_generation(self.link.store())?);
-        let state = reply::principal(self.link.call(&command).await?)?;
+        command.arg(first_generation(self.links.store())?);
+        let state = reply::principal(self.links.call(&command).await?)?;
         state.map(|state| state.generation).ok_or_else(|| StoreError::bad_record("principal"))
     }
 
     pub(super) async fn revoke(&self, id: Uuid) -> Result<bool, StoreError> {
-        reply::was_there(&self.link.call(&command("DEL", &self.token_key(id))).await?)
+        reply::was_there(&self.links.call(&command("DEL", &self.token_key(id))).await?)
     }
 
     pub(super) async fn revoke_all(&self, subject: &str) -> Result<bool, StoreError> {
         let command = script(REVOKE_ALL, &self.principal_key(subject));
-        reply::was_there(&self.link.call(&command).await?)
+        reply::was_there(&self.links.call(&command).await?)
     }
 
     pub(super) async fn set_active(&self, subject: &str, active: bool) -> Result<bool, StoreError> {
         let mut command = script(SET_ACTIVE, &self.principal_key(subject));
         command.arg(i64::from(active));
-        reply::was_there(&self.link.call(&command).await?)
+        reply::was_there(&self.links.call(&command).await?)
     }
 
     pub(super) fn health(&self) -> Health {
-        self.link.health()
+        self.links.health()
     }
 }
 
@@ -220,3 +230,5 @@ fn script(text: &str, key: &str) -> Cmd {
 mod documents_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;

@@ -28,9 +28,10 @@ pub(super) fn words(code: &str) -> String {
         "MISCONF" => "it cannot write to its disk and takes no writes",
         "OOM" => "its memory is full and it takes no writes",
         "NOREPLICAS" => "it has too few replicas and takes no writes",
-        "MOVED" | "ASK" | "CLUSTERDOWN" | "CROSSSLOT" | "TRYAGAIN" => {
-            "it is a cluster, and one server was configured"
-        }
+        "MOVED" | "ASK" => "it is a node of a cluster, and one server was configured",
+        "CLUSTERDOWN" => "its cluster is down, or has slots that no node holds",
+        "TRYAGAIN" => "the slot is being moved to another node",
+        "CROSSSLOT" => "it is a cluster, and these keys are not of one slot",
         "BUSY" => "it is busy with a script",
         _ => "it answered with an error",
     };
@@ -69,6 +70,17 @@ pub(super) fn link_error(error: &RedisError) -> String {
 
 fn wrong_type() -> StoreError {
     StoreError::bad_record("value of the right type")
+}
+
+/// What a status, a string or a verbatim text says.
+pub(super) fn text(value: &Value) -> Option<&str> {
+    if let Value::BulkString(bytes) = value {
+        return std::str::from_utf8(bytes).ok();
+    }
+    if let Value::SimpleString(text) | Value::VerbatimString { text, .. } = value {
+        return Some(text);
+    }
+    None
 }
 
 /// A string, or nothing.

@@ -31,11 +31,11 @@ impl RedisLink {
     ) -> Result<Tally, StoreError> {
         let mut command = script(TALLY, &self.tally_key(key));
         command.arg(reply::window(window));
-        reply::tally(&self.link.call(&command).await?)
+        reply::tally(&self.links.call(&command).await?)
     }
 
     pub(in crate::store) async fn tallied(&self, key: &str) -> Result<u32, StoreError> {
-        let found = reply::bytes(self.link.call(&command("GET", &self.tally_key(key))).await?)?;
+        let found = reply::bytes(self.links.call(&command("GET", &self.tally_key(key))).await?)?;
         let Some(text) = found else { return Ok(0) };
         let count = std::str::from_utf8(&text).ok().and_then(|text| text.parse::<i64>().ok());
         let count = count.ok_or_else(|| StoreError::bad_record("count"))?;
@@ -43,12 +43,12 @@ impl RedisLink {
     }
 
     pub(in crate::store) async fn untally(&self, key: &str) -> Result<(), StoreError> {
-        self.link.call(&script(UNTALLY, &self.tally_key(key))).await?;
+        self.links.call(&script(UNTALLY, &self.tally_key(key))).await?;
         Ok(())
     }
 
     pub(in crate::store) async fn forget_tally(&self, key: &str) -> Result<(), StoreError> {
-        self.link.call(&command("DEL", &self.tally_key(key))).await?;
+        self.links.call(&command("DEL", &self.tally_key(key))).await?;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::{
 
 use super::*;
 use crate::{
-    config::{FieldAt, KeyPiece, RedisAddress},
+    config::{FieldAt, KeyPiece, RedisAddress, RedisNode, RedisTls},
     secret::Secret,
     store::{
         HealthState, Store, StoreOrigin,
@@ -22,7 +22,9 @@ pub(super) fn id(number: u128) -> Uuid {
 }
 
 pub(super) fn attach(config: RedisStore) -> Store {
-    StoreOrigin::open(&crate::config::Store::Redis(config)).unwrap().attach(&Arc::default(), |_| {})
+    StoreOrigin::open(&crate::config::Store::Redis(Box::new(config)))
+        .unwrap()
+        .attach(&Arc::default(), |_| {})
 }
 
 pub(super) async fn to(redis: &TestRedis) -> Store {
@@ -30,7 +32,7 @@ pub(super) async fn to(redis: &TestRedis) -> Store {
 }
 
 /// The cause that `/readyz` would show once the link has been refused.
-async fn refusal(store: &Store) -> String {
+pub(super) async fn refusal(store: &Store) -> String {
     let cause = || match store.health().state {
         HealthState::Down { cause, .. } if cause != "not connected yet" => Some(cause),
         HealthState::Down { .. } | HealthState::Up => None,
@@ -69,7 +71,7 @@ fn the_link_tells_what_it_found() {
     on_worker(async {
         let events = Rc::new(RefCell::new(Vec::new()));
         let seen = Rc::clone(&events);
-        let config = crate::config::Store::Redis(redis_at(tcp(redis.port)));
+        let config = crate::config::Store::Redis(Box::new(redis_at(tcp(redis.port))));
         let origin = StoreOrigin::open(&config).unwrap();
         let store =
             connected(origin.attach(&Arc::default(), move |event| seen.borrow_mut().push(event)))
@@ -88,7 +90,7 @@ fn a_killed_server_is_an_error_at_once_and_a_returned_one_serves_within_a_second
     on_worker(async {
         let events = Rc::new(RefCell::new(Vec::new()));
         let seen = Rc::clone(&events);
-        let config = crate::config::Store::Redis(redis_at(tcp(redis.port)));
+        let config = crate::config::Store::Redis(Box::new(redis_at(tcp(redis.port))));
         let origin = StoreOrigin::open(&config).unwrap();
         let store =
             connected(origin.attach(&Arc::default(), move |event| seen.borrow_mut().push(event)))
@@ -184,7 +186,7 @@ fn nobody_listening_is_an_error_and_not_an_unknown_token() {
 fn a_name_is_resolved_and_a_wrong_one_is_an_error() {
     let redis = TestRedis::start();
     on_worker(async {
-        let named = |host: &str, port| RedisAddress::Tcp { host: host.to_owned(), port };
+        let named = |host: &str, port| RedisAddress::One(RedisNode { host: host.to_owned(), port });
         let store = connected(attach(redis_at(named("localhost", redis.port)))).await;
         assert_eq!(store.token(id(1)).await, Ok(None));
         let store = attach(redis_at(named("no-such-host.invalid", 6379)));
@@ -201,7 +203,7 @@ fn a_password_is_used_and_never_shown() {
         let cause = refusal(&store).await;
         assert!(cause.contains("NOAUTH"), "{cause}");
 
-        config.password = Some(Secret::new("battery staple"));
+        config.login.password = Some(Secret::new("battery staple"));
         let store = attach(config.clone());
         let cause = refusal(&store).await;
         assert!(cause.contains("WRONGPASS"), "{cause}");
@@ -209,7 +211,7 @@ fn a_password_is_used_and_never_shown() {
         let shown = format!("{error} {error:?} {store:?} {:?} {config:?}", store.health());
         assert!(!shown.contains("battery"), "{shown}");
 
-        config.password = Some(Secret::new("correct horse"));
+        config.login.password = Some(Secret::new("correct horse"));
         assert_eq!(connected(attach(config)).await.token(id(1)).await, Ok(None));
     });
 }
@@ -220,8 +222,8 @@ fn a_user_without_rights_is_an_error_and_not_an_unknown_token() {
     redis.command(&["ACL", "SETUSER", "reader", "on", ">secret", "~*", "+@all", "-get", "-info"]);
     on_worker(async {
         let mut config = redis_at(tcp(redis.port));
-        config.username = Some("reader".to_owned());
-        config.password = Some(Secret::new("secret"));
+        config.login.username = Some("reader".to_owned());
+        config.login.password = Some(Secret::new("secret"));
         let store = connected(attach(config)).await;
         let error = store.token(id(1)).await.unwrap_err();
         assert!(error.to_string().contains("NOPERM"), "{error}");
@@ -296,25 +298,25 @@ fn tls_is_spoken_with_the_named_server_only() {
         "--tls-ca-cert-file",
         &file("ca.pem"),
     ]);
-    let at = |host: &str, ca| RedisAddress::Tls {
-        host: host.to_owned(),
-        port: port.parse().unwrap(),
-        ca,
+    let at = |host: &str, ca| {
+        let node = RedisNode { host: host.to_owned(), port: port.parse().unwrap() };
+        let tls = Some(RedisTls { ca, identity: None });
+        RedisStore { tls, ..redis_at(RedisAddress::One(node)) }
     };
     on_worker(async {
         let ca = Some(certificates("ca.pem"));
-        let store = connected(attach(redis_at(at("localhost", ca.clone())))).await;
+        let store = connected(attach(at("localhost", ca.clone()))).await;
         assert!(store.issue(id(1), record("ann", i64::MAX)).await.is_ok());
         assert!(store.health().store.starts_with("rediss://localhost:"));
 
-        let other_name = attach(redis_at(at("127.0.0.1", ca)));
+        let other_name = attach(at("127.0.0.1", ca));
         let cause = refusal(&other_name).await;
         assert!(cause.starts_with("TLS: ") && cause.contains("certificate"), "{cause}");
-        let missing = redis_at(at("localhost", Some("/no/such/ca.pem".into())));
-        let error = StoreOrigin::open(&crate::config::Store::Redis(missing)).unwrap_err();
+        let missing = at("localhost", Some("/no/such/ca.pem".into()));
+        let error = StoreOrigin::open(&crate::config::Store::Redis(Box::new(missing))).unwrap_err();
         assert!(error.to_string().contains("/no/such/ca.pem"), "{error}");
-        let empty = redis_at(at("localhost", Some(certificates("server.key"))));
-        let error = StoreOrigin::open(&crate::config::Store::Redis(empty)).unwrap_err();
+        let empty = at("localhost", Some(certificates("server.key")));
+        let error = StoreOrigin::open(&crate::config::Store::Redis(Box::new(empty))).unwrap_err();
         assert!(error.to_string().contains("holds no certificate"), "{error}");
     });
 }

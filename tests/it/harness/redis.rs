@@ -21,7 +21,7 @@ pub(crate) struct Redis {
     folder: TempDir,
     password: Option<String>,
     /// More words of its command line.
-    words: Vec<&'static str>,
+    words: Vec<String>,
 }
 
 impl Redis {
@@ -39,18 +39,24 @@ impl Redis {
         Self::start_as(None, &["--appendonly", "yes", "--appendfsync", "always"])
     }
 
-    fn start_as(password: Option<&str>, words: &[&'static str]) -> Self {
+    /// With more words on its command line.
+    pub(super) fn start_as(password: Option<&str>, words: &[&str]) -> Self {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let (folder, password) = (TempDir::new().unwrap(), password.map(str::to_owned));
         let (port, child) = until("a Redis on a free port", || {
             let port = free_port();
-            launch(port, folder.path(), password.as_deref(), words).map(|child| (port, child))
+            launch(port, folder.path(), password.as_deref(), &words).map(|child| (port, child))
         });
-        Self { child, port, folder, password, words: words.to_vec() }
+        Self { child, port, folder, password, words }
     }
 
     /// `127.0.0.1:PORT`.
     pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
     }
 
     /// As `store = …` wants it, with the password where there is one.
@@ -116,7 +122,9 @@ impl Redis {
     /// The same, with more words on its command line.
     pub(crate) fn restart_as(&mut self, more: &[&'static str]) {
         let (port, folder) = (self.port, self.folder.path());
-        let (password, words) = (self.password.as_deref(), [&self.words, more].concat());
+        let mut words = self.words.clone();
+        words.extend(more.iter().map(|word| (*word).to_owned()));
+        let password = self.password.as_deref();
         self.child = until("Redis to come back", || launch(port, folder, password, &words));
     }
 
@@ -149,12 +157,7 @@ pub(crate) fn token_key(token: &Token) -> String {
 }
 
 /// Starts a server and waits until it answers; `None` when it ended instead: the port was taken.
-fn launch(
-    port: u16,
-    folder: &Path,
-    password: Option<&str>,
-    words: &[&'static str],
-) -> Option<Child> {
+fn launch(port: u16, folder: &Path, password: Option<&str>, words: &[String]) -> Option<Child> {
     let mut command = Command::new("redis-server");
     command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", ""]);
     command.args(["--appendonly", "no", "--daemonize", "no"]).arg("--dir").arg(folder);
@@ -176,7 +179,7 @@ fn launch(
 }
 
 /// Commands on a connection of their own, and the answer to the last. `None`: no connection.
-fn call(port: u16, commands: &[Vec<&str>]) -> Option<Option<String>> {
+pub(super) fn call(port: u16, commands: &[Vec<&str>]) -> Option<Option<String>> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut reader = BufReader::new(stream.try_clone().unwrap());

@@ -5,12 +5,16 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{OPEN, World, call, login, setup, told};
-use crate::harness::{gateway::Gateway, redis::Redis, until};
+use crate::harness::{fleets::Cluster, gateway::Gateway, redis::Redis, until};
 
 /// A world, and another gateway of the same.
 fn two(redis: &Redis) -> (World, Gateway) {
-    let world = World::over(&redis.url(), OPEN, "");
-    let other = setup(&world.backend.url(), &redis.url(), OPEN, "").start();
+    two_at(&redis.url())
+}
+
+fn two_at(store: &str) -> (World, Gateway) {
+    let world = World::over(store, OPEN, "");
+    let other = setup(&world.backend.url(), store, OPEN, "").start();
     (world, other)
 }
 
@@ -28,8 +32,14 @@ fn becomes(gate: &Gateway, who: &str, target: &str, status: u16) {
 
 #[test]
 fn what_one_gateway_issues_and_revokes_holds_at_the_other() {
-    let redis = Redis::start();
-    let (world, other) = two(&redis);
+    let (redis, cluster) = (Redis::start(), Cluster::start());
+    for store in [redis.url(), cluster.url()] {
+        issued_and_revoked_holds_at_the_other(&store);
+    }
+}
+
+fn issued_and_revoked_holds_at_the_other(store: &str) {
+    let (world, other) = two_at(store);
     let me = "/acme/shop/users/me";
     let nora = world.user("/acme/shop", "nora");
     assert_eq!(verdict(&other, &nora.token, me), 200, "at once");
