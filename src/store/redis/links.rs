@@ -77,7 +77,8 @@ impl Links {
     pub(super) async fn call(&self, command: &Cmd) -> Result<Value, StoreError> {
         match &self.topology {
             Topology::One(link) => link.checked(link.send(command).await?),
-            Topology::Cluster(cluster) => cluster.call(command).await,
+            // Boxed: a future is as large as the largest road that it may take, and is moved as a whole.
+            Topology::Cluster(cluster) => Box::pin(cluster.call(command)).await,
         }
     }
 
@@ -90,7 +91,7 @@ impl Links {
                 let answers = link.send_all(pipeline).await?;
                 answers.into_iter().map(|answer| link.checked(answer)).collect()
             }
-            Topology::Cluster(cluster) => cluster.call_all(pipeline).await,
+            Topology::Cluster(cluster) => Box::pin(cluster.call_all(pipeline)).await,
         }
     }
 
