@@ -146,3 +146,36 @@ impl Drop for Parcel {
         spare::keep(std::mem::take(&mut self.lead));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    #[test]
+    fn all_parts_go_in_their_order_however_little_is_taken_at_a_time() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for length in [0, 1, AT_ONCE - 20, AT_ONCE, 3 * AT_ONCE] {
+            for room in [1, 7, 4 * AT_ONCE] {
+                let body = vec![b'x'; length];
+                let mut parcel = Parcel::new(b"head\r\n\r\n".to_vec());
+                parcel.put(body.clone().into(), true);
+                parcel.end_chunks();
+                let (mut ours, mut theirs) = tokio::io::duplex(room);
+                let written = async {
+                    poll_fn(|cx| parcel.poll_write(&mut ours, cx)).await.unwrap();
+                    drop(ours);
+                };
+                let mut came = Vec::new();
+                let read = theirs.read_to_end(&mut came);
+                runtime.block_on(async { tokio::join!(written, read).1.unwrap() });
+                let head = format!("head\r\n\r\n{length:x}\r\n");
+                let whole = [head.as_bytes(), &body, CHUNK_AND_LAST.as_bytes()].concat();
+                assert!(came == whole, "{length} bytes, {room} at a time");
+            }
+        }
+    }
+}
