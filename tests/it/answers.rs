@@ -1,12 +1,9 @@
 //! Hostile and odd answers of a backend: what a client sees of them, over HTTP/1.1 and HTTP/2.
 
-use std::{
-    net::{SocketAddr, TcpStream},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use super::harness::{
-    backend::{Backend, Step, answer, ok},
+    backend::{Backend, Deaf, Step, answer, ok},
     client::{End, get, request},
     free_port,
     gateway::{Gateway, Setup},
@@ -237,15 +234,8 @@ fn a_server_that_is_down_costs_no_request_while_another_is_up() {
 
 #[test]
 fn a_server_that_answers_no_connection_leaves_the_others_time() {
-    // With its queue full, the kernel drops what else comes.
-    let deaf = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    deaf.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    deaf.listen(0).unwrap();
-    let address = deaf.local_addr().unwrap().as_socket().unwrap();
-    let mut queue = Vec::new();
-    while let Ok(one) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
-        queue.push(one);
-    }
+    let deaf = Deaf::start();
+    let address = deaf.address;
     let backend = closing();
     let gate = balanced(&[format!("http://{address}"), backend.url()], "1s");
     let mut client = gate.connect();

@@ -1,15 +1,17 @@
 //! Who is left out, for how long, and that what is down costs its own clients little.
 
 use std::{
-    net::{SocketAddr, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use super::{super::harness::PATIENCE, *};
+use super::{
+    super::harness::{PATIENCE, backend::Deaf},
+    *,
+};
 
 /// Closes instead of an answer, until it is mended.
 fn broken() -> (Backend, Arc<AtomicBool>) {
@@ -85,15 +87,8 @@ fn the_only_server_is_never_left_out_for_what_it_answers() {
 
 #[test]
 fn a_backend_that_takes_no_connections_is_waited_for_three_times_and_used_when_it_is_back() {
-    // With its queue full, the kernel drops what else comes.
-    let deaf = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    deaf.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    deaf.listen(0).unwrap();
-    let address = deaf.local_addr().unwrap().as_socket().unwrap();
-    let mut queue = Vec::new();
-    while let Ok(one) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
-        queue.push(one);
-    }
+    let deaf = Deaf::start();
+    let address = deaf.address;
     let url = format!("http://{address}");
     let gate = gateway(std::slice::from_ref(&url), "timeouts = { connect = \"1s\" }");
     let mut client = gate.connect();
@@ -106,7 +101,7 @@ fn a_backend_that_takes_no_connections_is_waited_for_three_times_and_used_when_i
         assert_eq!(client.ask(get("/open/1", "")).verdict(), "504 backend_connect_timeout");
     }
     assert!(asked.elapsed() < PATIENCE, "each waited for a second");
-    drop((queue, deaf));
+    drop(deaf);
     let _back = Backend::on_port(address.port(), |_| vec![Step::Body, Step::Write(ok("hello"))]);
     until("it to be used again", || {
         (client.ask(get("/open/1", "")).verdict() == "200").then_some(())

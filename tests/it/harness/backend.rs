@@ -11,6 +11,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use super::{
@@ -376,4 +377,24 @@ pub(crate) fn ok(body: &str) -> Vec<u8> {
 pub(crate) fn answer(status: &str, fields: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{fields}\r\n{body}").into_bytes()
+}
+
+/// A server that answers no connection, for as long as this is held.
+pub(crate) struct Deaf {
+    pub(crate) address: SocketAddr,
+    _held: (socket2::Socket, Vec<TcpStream>),
+}
+
+impl Deaf {
+    /// With its queue full, the kernel drops what else comes.
+    pub(crate) fn start() -> Self {
+        let (domain, kind) = (socket2::Domain::IPV4, socket2::Type::STREAM);
+        let socket = socket2::Socket::new(domain, kind, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let knock = || TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok();
+        let queue = std::iter::from_fn(knock).collect();
+        Self { address, _held: (socket, queue) }
+    }
 }
