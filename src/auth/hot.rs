@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{cache::Table, secret::Secret, wire::Ready};
 
-/// Most callers that one worker remembers: some 15 MB.
+/// Most callers that one worker remembers, where the near cache may hold so many: some 15 MB.
 const MOST: usize = 16_384;
 
 /// A caller as one worker knows it under one configuration, and what was made of it there. A copy of
@@ -68,8 +68,9 @@ struct Entry {
 }
 
 impl HotLevel {
-    pub(super) fn new() -> Self {
-        Self { entries: Table::new(MOST, RandomState::default()) }
+    /// For `near`, which is never smaller: what an operator bounds is bounded here as well.
+    pub(super) fn new(near: &NearCache) -> Self {
+        Self { entries: Table::new(MOST.min(near.most()), RandomState::default()) }
     }
 
     /// Who `text` proved, if that is remembered and still counts.
@@ -144,7 +145,8 @@ mod tests {
             ttl: None,
             foreign: None,
         };
-        let (near, mut hot) = (NearCache::new(&tokens, Arc::default()), HotLevel::new());
+        let near = NearCache::new(&tokens, Arc::default());
+        let mut hot = HotLevel::new(&near);
         let caller = hot.put("token", confirmed(&near, "ann"), &near);
         assert_eq!(said(caller.fields(|| name("ann"))), "ann");
         let again = hot.put("token", confirmed(&near, "ann"), &near);

@@ -164,6 +164,8 @@ pub struct NearCache {
     confirmed: Cache<Key, Confirmed, Failure>,
     unknown: Cache<Key, Refusal, Infallible>,
     lifetimes: Lifetimes,
+    /// Entries at most.
+    most: usize,
     /// Lists of roles and scopes, of which there are far fewer than tokens.
     words: Arc<Mutex<HashSet<Words>>>,
 }
@@ -184,6 +186,7 @@ impl NearCache {
             confirmed: Cache::new(most),
             unknown: Cache::new(UNKNOWN_MAX),
             lifetimes: Lifetimes { lives: config.lives(), grace: config.grace },
+            most,
             words: Arc::default(),
         }
     }
@@ -204,6 +207,11 @@ impl NearCache {
     #[must_use]
     pub fn entries(&self) -> usize {
         self.confirmed.entries()
+    }
+
+    /// Entries at most.
+    pub(super) fn most(&self) -> usize {
+        self.most
     }
 
     /// How long confirmations count.
@@ -283,7 +291,7 @@ impl NearCache {
         let counts = |confirmed: &Confirmed| confirmed.counts(fences, lifetimes, Instant::now());
         let worth = |confirmed: &Confirmed| confirmed.is_of_use(fences, lifetimes, Instant::now());
         for _ in 0..TRIES {
-            let question = async {
+            let question = async || {
                 ask().await.map_err(|failure| match failure {
                     Failure::Refused(refusal) => Failure::Refused(self.remember(&key, refusal)),
                     Failure::Store(_) => failure,

@@ -132,7 +132,7 @@ impl Resolver {
     /// A resolver of this worker's own. `near` is shared, `store` is this worker's.
     #[must_use]
     pub fn new(scheme: Scheme, near: NearCache, store: Store) -> Self {
-        let hot = RefCell::new(HotLevel::new());
+        let hot = RefCell::new(HotLevel::new(&near));
         Self { scheme, near, store, directory: None, hot, owners: Owners::new() }
     }
 
