@@ -268,29 +268,23 @@ impl Resolver {
             let standing = directory.holder(&record, token).await?;
             return self.confirmed(standing, times, reading);
         }
+        let ask = async || {
+            let reading = self.near.reading(&self.store);
+            let mark = self.fences().mark(self.fences().of_subject(&record.subject));
+            let state = self.store.principal(&record.subject).await?;
+            Ok(Owner { state, mark, reading })
+        };
         let worth = (self.fences(), self.near.lives());
-        let known = self.owners.letting_in(&record.subject, record.generation, worth);
-        if let Some(owner) = known {
-            let marks = Marks::of(token).and(owner.mark);
-            let identity = identity(record, verified.expires_ms);
-            return Ok(self.near.confirmed(identity, marks, reading.with(owner.reading)));
-        }
-        let read_owner = self.near.reading(&self.store);
-        let mark = self.fences().mark(self.fences().of_subject(&record.subject));
-        let marks = Marks::of(token).and(mark);
-        let state = self.store.principal(&record.subject).await?;
-        if let Some(state) = state {
-            let owner = Owner { state, mark, reading: read_owner };
-            self.owners.remember(&record.subject, owner, worth);
-        }
-        let wrong = match state {
+        let owner = self.owners.find(&record, worth, ask).await.map_err(Failure::Store)?;
+        let (marks, reading) = (Marks::of(token).and(owner.mark), reading.with(owner.reading));
+        let wrong = match owner.state {
             None => Some(Unresolved::PrincipalMissing),
             Some(state) if !state.active => Some(Unresolved::PrincipalInactive),
             Some(state) if state.generation != record.generation => Some(Unresolved::Revoked),
             Some(_) => None,
         };
         match wrong {
-            Some(reason) => Err(refused(reason, marks)),
+            Some(reason) => Err(Failure::Refused(Refusal { reason, marks, reading })),
             None => {
                 let identity = identity(record, verified.expires_ms);
                 Ok(self.near.confirmed(identity, marks, reading))
