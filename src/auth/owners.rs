@@ -28,7 +28,10 @@ pub(super) struct Owner {
 }
 
 impl Owner {
+    /// Whether it counts for another token, which is then as old as this: for half of a life, or a token
+    /// that is asked for anew would find what is as old as it was itself.
     fn counts(&self, fences: &Fences, lives: Lives) -> bool {
+        let lives = Lives { alone: lives.alone / 2, heard: lives.heard / 2 };
         fences.vouch(&self.reading, lives, Instant::now()) && fences.holds(self.mark)
     }
 

@@ -97,11 +97,14 @@ impl Refusal {
         if !self.is_always_the_same() {
             return Told::new(self).to(request_id);
         }
-        KEPT.with_borrow_mut(|kept| {
-            let told = kept.entry(self.reason()).or_insert_with(|| Rc::new(Told::new(self)));
-            Rc::clone(told)
-        })
-        .to(request_id)
+        let told = KEPT.with_borrow_mut(|kept| {
+            Rc::clone(kept.entry(self.reason()).or_insert_with(|| Rc::new(Told::new(self))))
+        });
+        let mut reply = told.to(request_id);
+        if let Some(seconds) = self.retry_after().filter(|_| self.is_of_the_store()) {
+            reply.fields.set(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        reply
     }
 
     /// Whether its reason says all of it.
