@@ -88,6 +88,25 @@ impl Redis {
         self.command(&["HSET", &principal, "generation", &generation, "active", "1"]);
     }
 
+    /// Keeps many, over one connection.
+    pub(crate) fn keep_all(&self, tokens: &[Token]) {
+        let texts = tokens.iter().flat_map(|token| {
+            let record = serde_json::to_string(&token.record).unwrap();
+            let principal = format!("tollgate:principal:user:{}", token.record.subject);
+            let generation = token.record.generation.to_string();
+            [
+                vec!["SET".to_owned(), token_key(token), record],
+                ["HSET", &principal, "generation", &generation, "active", "1"]
+                    .map(str::to_owned)
+                    .into(),
+            ]
+        });
+        let texts: Vec<Vec<String>> = texts.collect();
+        let commands: Vec<Vec<&str>> =
+            texts.iter().map(|words| words.iter().map(String::as_str).collect()).collect();
+        call(self.port, &commands).expect("Redis has gone");
+    }
+
     /// A fresh token of `subject`, kept.
     pub(crate) fn issue(&self, subject: &str) -> Token {
         let token = Token::of(subject);
