@@ -10,7 +10,7 @@ SECONDS ?= 60
 TARGET ?=
 
 .PHONY: help demo build test gauntlet gauntlet-servers soak soak-packages fuzz lint doc golden packages clean \
-	bench bench-docs bench-instructions bench-syscalls bench-micro bench-packages count-packages
+	bench bench-docs bench-instructions bench-syscalls bench-fleet bench-micro bench-packages count-packages
 
 help:            ## this list
 	@grep -E '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 20
@@ -48,6 +48,9 @@ bench-docs:      ## write the figures of the last runs into docs/performance.md
 
 bench-instructions: count-packages ## user instructions and allocations of a request against their budgets (`UPDATE=1` writes them)
 	$(CARGO) bench --quiet --bench gateway -- instructions
+
+bench-fleet: bench-packages ## what a fleet asks its Redis for, beside the model: `make bench-fleet GATEWAYS=50 RATE=2000 TOKENS=100000`
+	$(CARGO) bench --quiet --bench gateway -- fleet
 
 bench-micro:     ## the parts of a decision alone: canonical form, rules, permissions, tokens
 	$(CARGO) bench --quiet --bench parts

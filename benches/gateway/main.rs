@@ -13,8 +13,11 @@
 mod backend;
 mod certificate;
 mod count;
+mod fleet;
 mod load;
 mod memory;
+#[path = "../../examples/tollgate-sim/model.rs"]
+mod model;
 mod page;
 mod passthrough;
 mod peers;
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         // `cargo test --all-targets` starts benches too; it is not what it wants to wait for.
         words if !words.contains(&"--bench") => Ok(()),
         ["instructions", ..] => count::instructions(env::var("SCENARIO").ok().as_deref()),
+        ["fleet", ..] => fleet::run(),
         ["syscalls", ..] => count::system_calls(),
         ["page", ..] => page::write(),
         _ => run(),

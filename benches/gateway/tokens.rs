@@ -47,7 +47,7 @@ const KNOWN: usize = 10_000;
 const MAPPED: usize = 100_000;
 
 /// Whose the tokens are: each has a hundred of a million.
-const SUBJECTS: usize = 10_000;
+pub(crate) const SUBJECTS: usize = 10_000;
 
 /// Records of one write to Redis.
 const BATCH: usize = 2_000;
@@ -222,21 +222,37 @@ impl Wire {
 
 /// How many look-ups the Redis at `port` has answered: what asks only whether it is there is not counted.
 pub(crate) fn lookups(port: u16) -> Outcome<u64> {
-    let mut wire = Wire::connect(port)?;
-    wire.add(&["INFO", "commandstats"]);
-    wire.stream.get_mut().write_all(wire.commands.as_bytes())?;
-    let mut length = String::new();
-    wire.stream.read_line(&mut length)?;
-    let length: usize = length.trim().trim_start_matches('$').parse()?;
-    let mut text = vec![0; length];
-    wire.stream.read_exact(&mut text)?;
-    let text = String::from_utf8(text)?;
+    let text = information(port, "commandstats")?;
     // `cmdstat_get:calls=2000,usec=...`
     let calls = ["get", "hmget", "hgetall"].into_iter().filter_map(|name| {
         let rest = text.lines().find_map(|l| l.strip_prefix(&format!("cmdstat_{name}:calls=")))?;
         rest.split(',').next()?.parse::<u64>().ok()
     });
     Ok(calls.sum())
+}
+
+/// How many commands of any kind it has carried out.
+pub(crate) fn commands(port: u16) -> Outcome<u64> {
+    let text = information(port, "stats")?;
+    let count = text.lines().find_map(|line| line.strip_prefix("total_commands_processed:"));
+    Ok(count.ok_or("redis does not tell its commands")?.trim().parse()?)
+}
+
+fn information(port: u16, section: &str) -> Outcome<String> {
+    let mut wire = Wire::connect(port)?;
+    wire.add(&["INFO", section]);
+    wire.stream.get_mut().write_all(wire.commands.as_bytes())?;
+    let mut length = String::new();
+    wire.stream.read_line(&mut length)?;
+    let length: usize = length.trim().trim_start_matches('$').parse()?;
+    let mut text = vec![0; length];
+    wire.stream.read_exact(&mut text)?;
+    Ok(String::from_utf8(text)?)
+}
+
+/// The body of a page, which anybody may read.
+pub(crate) fn get(port: u16, path: &str) -> Outcome<String> {
+    ask(port, "GET", path, None, "")
 }
 
 /// Registers a user with the gateway at `port`, whose role has that many permissions, and logs it in.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{cache::Table, secret::Secret, wire::Ready};
 
-/// Most callers that one worker remembers: some 15 MB.
+/// Most callers that one worker remembers, where the near cache may hold so many: some 15 MB.
 const MOST: usize = 16_384;
 
 /// Most tokens that a worker has asked for ahead between two ticks; of others whoever uses them next waits.
@@ -82,8 +82,9 @@ struct Entry {
 }
 
 impl HotLevel {
-    pub(super) fn new(looks_ahead: bool) -> Self {
-        let entries = Table::new(MOST, RandomState::default());
+    /// For `near`, which is never smaller: what an operator bounds is bounded here as well.
+    pub(super) fn new(near: &NearCache, looks_ahead: bool) -> Self {
+        let entries = Table::new(MOST.min(near.most()), RandomState::default());
         Self { entries, due: Vec::new(), looks_ahead }
     }
 
@@ -170,7 +171,8 @@ mod tests {
             ttl: None,
             foreign: None,
         };
-        let (near, mut hot) = (NearCache::new(&tokens, Arc::default()), HotLevel::new(true));
+        let near = NearCache::new(&tokens, Arc::default());
+        let mut hot = HotLevel::new(&near, true);
         let caller = hot.put("token", confirmed(&near, "ann"), &near);
         assert_eq!(said(caller.fields(|| name("ann"))), "ann");
         let again = hot.put("token", confirmed(&near, "ann"), &near);

@@ -102,6 +102,8 @@ pub struct NearCache {
     confirmed: Cache<Key, Confirmed, Failure>,
     unknown: Cache<Key, Refusal, Infallible>,
     lifetimes: Lifetimes,
+    /// Entries at most.
+    most: usize,
     /// Lists of roles and scopes, of which there are far fewer than tokens.
     words: Arc<Mutex<HashSet<Words>>>,
 }
@@ -122,6 +124,7 @@ impl NearCache {
             confirmed: Cache::new(most),
             unknown: Cache::new(UNKNOWN_MAX),
             lifetimes: Lifetimes::new(config.lives(), config.grace),
+            most,
             words: Arc::default(),
         }
     }
@@ -142,6 +145,11 @@ impl NearCache {
     #[must_use]
     pub fn entries(&self) -> usize {
         self.confirmed.entries()
+    }
+
+    /// Entries at most.
+    pub(super) fn most(&self) -> usize {
+        self.most
     }
 
     /// How long confirmations count.
@@ -218,7 +226,7 @@ impl NearCache {
         let counts = |confirmed: &Confirmed| confirmed.counts(fences, Instant::now());
         let worth = |confirmed: &Confirmed| confirmed.is_of_use(fences, lifetimes, Instant::now());
         for _ in 0..TRIES {
-            let question = async {
+            let question = async || {
                 ask().await.map_err(|failure| match failure {
                     Failure::Refused(refusal) => Failure::Refused(self.remember(&key, refusal)),
                     Failure::Store(_) => failure,
@@ -255,7 +263,7 @@ impl NearCache {
             confirmed.counts(fences, now) && !confirmed.is_due(fences, lifetimes, now)
         };
         let worth = |confirmed: &Confirmed| confirmed.is_of_use(fences, lifetimes, Instant::now());
-        match self.confirmed.find(&key, is_fresh, worth, ask).await {
+        match self.confirmed.find(&key, is_fresh, worth, async || ask.await).await {
             Ok(cache::Found::Kept(confirmed)) => Some(confirmed),
             Ok(cache::Found::Asked(confirmed)) => Some(confirmed).filter(|it| it.unrevoked(fences)),
             Err(Failure::Refused(refusal)) => {

@@ -62,7 +62,7 @@ impl Owners {
         let read = Instant::now();
         let counts = |owner: &Owner| owner.counts(fences, lives);
         let lets_in = |owner: &Owner| owner.lets_in(record) && counts(owner);
-        let asked = async { ask().await.map_err(Arc::new) };
+        let asked = async || ask().await.map_err(Arc::new);
         let subject = record.subject.as_str().into();
         match self.0.find(&subject, lets_in, counts, asked).await? {
             Found::Kept(owner) => Ok(owner),

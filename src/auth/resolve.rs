@@ -133,7 +133,7 @@ impl Resolver {
     /// A resolver of this worker's own. `near` is shared, `store` is this worker's.
     #[must_use]
     pub fn new(scheme: Scheme, near: NearCache, store: Store) -> Self {
-        let hot = RefCell::new(HotLevel::new(store.is_remote()));
+        let hot = RefCell::new(HotLevel::new(&near, store.is_remote()));
         Self { scheme, near, store, directory: None, hot, owners: Owners::new() }
     }
 

@@ -100,7 +100,7 @@ impl<K: Hash + Eq + Clone, V: Clone, E: Clone> Cache<K, V, E> {
         key: &K,
         counts: impl Fn(&V) -> bool,
         worth: impl Fn(&V) -> bool,
-        ask: impl Future<Output = Result<V, E>>,
+        ask: impl AsyncFnOnce() -> Result<V, E>,
     ) -> Result<Found<V>, E> {
         let shard = self.shard(key);
         let flight = {
@@ -112,7 +112,8 @@ impl<K: Hash + Eq + Clone, V: Clone, E: Clone> Cache<K, V, E> {
         };
         let waiting = Waiting { shard, key, flight };
         let answer = waiting.flight.get_or_init(async || {
-            let answer = ask.await;
+            // Boxed: the futures around it would each hold room for it, and be moved as a whole.
+            let answer = Box::pin(ask()).await;
             let mut shard = lock(shard);
             if let Ok(value) = &answer {
                 shard.table.put(key.clone(), value.clone(), worth);
@@ -273,8 +274,8 @@ mod tests {
                     .await;
                     outcome
                 };
-            let mut first = Box::pin(cache.find(&1, always, always, ask()));
-            let mut second = Box::pin(cache.find(&1, always, always, ask()));
+            let mut first = Box::pin(cache.find(&1, always, always, ask));
+            let mut second = Box::pin(cache.find(&1, always, always, ask));
             assert!(poll(first.as_mut()).is_pending());
             assert!(poll(second.as_mut()).is_pending());
             answered.set(true);
@@ -282,7 +283,7 @@ mod tests {
             assert_eq!(ready(second.as_mut()), outcome.map(Found::Asked));
             assert_eq!(asked.get(), 1);
             // A good answer is kept and an error is not.
-            let again = ready(cache.find(&1, always, always, ask()));
+            let again = ready(cache.find(&1, always, always, ask));
             assert_eq!(again, outcome.map(Found::Kept));
             assert_eq!(asked.get(), if outcome.is_ok() { 1 } else { 2 });
             assert_eq!(in_flight(&cache), 0);
@@ -293,9 +294,9 @@ mod tests {
     fn when_the_one_who_asks_goes_away_the_next_one_asks() {
         let cache = Small::new(8);
         let never = || std::future::pending::<Result<u32, &'static str>>();
-        let mut first = Box::pin(cache.find(&1, always, always, never()));
-        let mut second = Box::pin(cache.find(&1, always, always, async { Ok(2) }));
-        let mut third = Box::pin(cache.find(&1, always, always, never()));
+        let mut first = Box::pin(cache.find(&1, always, always, never));
+        let mut second = Box::pin(cache.find(&1, always, always, async || Ok(2)));
+        let mut third = Box::pin(cache.find(&1, always, always, never));
         assert!(poll(first.as_mut()).is_pending());
         assert!(poll(second.as_mut()).is_pending());
         assert!(poll(third.as_mut()).is_pending());
@@ -304,7 +305,7 @@ mod tests {
         assert_eq!(ready(second.as_mut()), Ok(Found::Asked(2)));
         assert_eq!(ready(third.as_mut()), Ok(Found::Asked(2)));
         // Nobody is left who waits for a question that nobody asks.
-        let mut alone = Box::pin(cache.find(&2, always, always, never()));
+        let mut alone = Box::pin(cache.find(&2, always, always, never));
         assert!(poll(alone.as_mut()).is_pending());
         assert_eq!(in_flight(&cache), 1);
         drop(alone);

@@ -201,7 +201,7 @@ impl<K: Hash + Eq + Clone, V> Near<K, V> {
         let counts = |entry: &Arc<Entry<V>>| self.counts(entry);
         let worth = |entry: &Arc<Entry<V>>| self.is_within(entry, longest);
         for _ in 0..TRIES {
-            match self.entries.find(key, counts, worth, asked()).await {
+            match self.entries.find(key, counts, worth, &asked).await {
                 Ok(Found::Kept(entry)) => return Ok(entry),
                 // Nothing moved while it was being asked for: it counts for whoever waited, however short
                 // its life.

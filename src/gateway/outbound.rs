@@ -158,10 +158,16 @@ fn identity(
 
 /// The owned fields for one caller; `None` when they are larger than a backend takes.
 fn identity_fields(identity: &[IdentityField], principal: Option<&Principal>) -> Option<Rc<Ready>> {
-    let mut bytes = 0;
+    let (mut bytes, mut value) = (0, String::new());
     let mut fields = Fields::with_capacity(identity.len());
     for field in identity {
-        let Some(value) = identity_value(&field.value, principal) else { continue };
+        value.clear();
+        if write_value(&mut value, &field.value, principal).is_none() {
+            continue;
+        }
+        // Blanks at the ends, which only a template's text can have, are no part of a value (RFC 9110 5.5):
+        // HTTP/1.1 loses them on the way, and HTTP/2 takes the request for malformed (RFC 9113 8.2.1).
+        let value = value.trim_matches(' ');
         bytes += value.len();
         if bytes > IDENTITY_BYTES_MAX {
             return None;
@@ -169,37 +175,31 @@ fn identity_fields(identity: &[IdentityField], principal: Option<&Principal>) ->
         // A name of this worker's own: clones of the configuration's would share a count with others.
         let name = HeaderName::from_bytes(field.name.as_str().as_bytes()).ok()?;
         // Templates hold visible ASCII, and everything else was percent-encoded.
-        fields.append(name, HeaderValue::try_from(value).ok()?);
+        fields.append(name, HeaderValue::from_str(value).ok()?);
     }
     Some(Ready::new(fields))
 }
 
-/// The field's value; `None` when the caller has nothing of what it asks for.
-fn identity_value(template: &[Piece], principal: Option<&Principal>) -> Option<String> {
-    let mut value = String::new();
+/// Adds the field's value to `value`; `None` when the caller has nothing of what it asks for.
+fn write_value(
+    value: &mut String,
+    template: &[Piece],
+    principal: Option<&Principal>,
+) -> Option<()> {
     for piece in template {
         match (piece, principal) {
             (Piece::Text(text), _) => value.push_str(text),
             (Piece::Kind, None) => value.push_str("guest"),
             (Piece::Kind, Some(principal)) => value.push_str(principal.kind.label()),
             (_, None) => return None,
-            (Piece::Id, Some(principal)) => encode(&mut value, &principal.id),
-            (Piece::Name, Some(principal)) => encode(&mut value, principal.name.as_deref()?),
-            (Piece::Email, Some(principal)) => encode(&mut value, principal.email.as_deref()?),
-            (Piece::Roles, Some(principal)) => encode_list(&mut value, &principal.roles)?,
-            (Piece::Scopes, Some(principal)) => encode_list(&mut value, &principal.scopes)?,
+            (Piece::Id, Some(principal)) => encode(value, &principal.id),
+            (Piece::Name, Some(principal)) => encode(value, principal.name.as_deref()?),
+            (Piece::Email, Some(principal)) => encode(value, principal.email.as_deref()?),
+            (Piece::Roles, Some(principal)) => encode_list(value, &principal.roles)?,
+            (Piece::Scopes, Some(principal)) => encode_list(value, &principal.scopes)?,
         }
     }
-    Some(without_outer_blanks(value))
-}
-
-/// Blanks at the ends, which only a template's text can have, are no part of a value (RFC 9110 5.5):
-/// HTTP/1.1 loses them on the way, and HTTP/2 takes the request for malformed (RFC 9113 8.2.1).
-fn without_outer_blanks(mut value: String) -> String {
-    value.truncate(value.trim_end_matches(' ').len());
-    let before = value.len() - value.trim_start_matches(' ').len();
-    value.drain(..before);
-    value
+    Some(())
 }
 
 fn encode_list(value: &mut String, items: &[String]) -> Option<()> {
@@ -215,8 +215,15 @@ fn encode_list(value: &mut String, items: &[String]) -> Option<()> {
 /// Percent-encodes every byte that could end a value, a list item or a quoted string somewhere.
 fn encode(value: &mut String, text: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    const fn is_plain(byte: u8) -> bool {
+        matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z')
+            || matches!(byte, b'.' | b'_' | b'~' | b'@' | b':' | b'/' | b'+' | b'-')
+    }
+    if text.bytes().all(is_plain) {
+        return value.push_str(text);
+    }
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"._~@:/+-".contains(&byte) {
+        if is_plain(byte) {
             value.push(char::from(byte));
         } else {
             value.push('%');
@@ -260,7 +267,11 @@ mod tests {
             (&[Piece::Text("  ".into())],                   None,       Some("")),
         ];
         for (template, principal, value) in rows {
-            assert_eq!(identity_value(template, principal).as_deref(), value, "{template:?}");
+            let name = HeaderName::from_static("x-auth");
+            let field = IdentityField { name: name.clone(), value: template.to_vec() };
+            let ready = identity_fields(&[field], principal).unwrap();
+            let sent = ready.fields().only(&name).map(|value| value.to_str().unwrap());
+            assert_eq!(sent, value, "{template:?}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::{fmt, rc::Rc};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::line;
+use super::{line, line_length};
 
 /// The fields of a request.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -108,7 +108,10 @@ impl Ready {
     /// Makes them of these.
     #[must_use]
     pub fn new(fields: Fields) -> Rc<Self> {
-        let mut text = Vec::new();
+        let bytes = fields
+            .iter()
+            .map(|(name, value)| line_length(name.as_str().as_bytes(), value.as_bytes()));
+        let mut text = Vec::with_capacity(bytes.sum());
         for (name, value) in fields.iter() {
             line(&mut text, name.as_str().as_bytes(), value.as_bytes());
         }

@@ -40,9 +40,14 @@ pub fn has_option(list: &[u8], option: &[u8]) -> bool {
 
 /// Writes a field line of a head.
 pub fn line(text: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    text.reserve(name.len() + value.len() + 4);
+    text.reserve(line_length(name, value));
     text.extend_from_slice(name);
     text.extend_from_slice(b": ");
     text.extend_from_slice(value);
     text.extend_from_slice(b"\r\n");
+}
+
+/// How many bytes [`line`] adds.
+pub(super) fn line_length(name: &[u8], value: &[u8]) -> usize {
+    name.len() + value.len() + ": \r\n".len()
 }

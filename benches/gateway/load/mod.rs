@@ -20,7 +20,7 @@ use std::{
 
 use rustls::ClientConfig;
 
-pub(crate) use conversation::Connection;
+pub(crate) use self::{conversation::Connection, paced::Client};
 
 use crate::{
     Outcome,
@@ -125,14 +125,14 @@ impl Seen {
         self.first.get_or_insert_with(|| error.to_string());
     }
 
-    fn join(&mut self, other: Self) {
+    pub(crate) fn join(&mut self, other: Self) {
         self.latencies.extend(other.latencies);
         self.errors += other.errors;
         self.first = self.first.take().or(other.first);
     }
 
     /// The latency that this part of the answers did not exceed, in milliseconds.
-    fn percentile(&self, part: f64) -> f64 {
+    pub(crate) fn percentile(&self, part: f64) -> f64 {
         let last = self.latencies.len().saturating_sub(1);
         let place = (last as f64 * part).round() as usize;
         self.latencies.get(place).map_or(f64::NAN, |&micros| f64::from(micros) / 1e3)

@@ -56,7 +56,8 @@ pub(super) fn run(
     })
 }
 
-struct Client {
+/// A connection that asks and waits.
+pub(crate) struct Client {
     stream: TcpStream,
     sent: Vec<u8>,
     read: Vec<u8>,
@@ -64,7 +65,7 @@ struct Client {
 
 impl Client {
     /// A connection that was answered once.
-    fn open(target: &Target) -> io::Result<Self> {
+    pub(crate) fn open(target: &Target) -> io::Result<Self> {
         // As exact as the kernel can be; 50 µs more would be added to every latency.
         set_current_timer_slack(NonZeroU64::new(1))?;
         let stream = TcpStream::connect(("127.0.0.1", target.port))?;
@@ -93,7 +94,8 @@ impl Client {
         seen
     }
 
-    fn exchange(&mut self, asked: &Asked, number: u64) -> io::Result<()> {
+    /// Asks for `number`, and reads all of the answer.
+    pub(crate) fn exchange(&mut self, asked: &Asked, number: u64) -> io::Result<()> {
         asked.request(number, &mut self.sent);
         self.stream.write_all(&self.sent)?;
         let (mut got, mut whole) = (0, None);

@@ -131,7 +131,8 @@ impl RedisLink {
     }
 
     fn token_key(&self, id: Uuid) -> String {
-        format!("{}token:{}", self.prefix, id.simple())
+        let mut hex = [0; uuid::fmt::Simple::LENGTH];
+        [&self.prefix, "token:", &*id.simple().encode_lower(&mut hex)].concat()
     }
 
     fn principal_key(&self, subject: &str) -> String {

@@ -4,6 +4,7 @@
 
 pub(crate) mod backend;
 pub(crate) mod client;
+pub(crate) mod dam;
 pub(crate) mod fleets;
 pub(crate) mod frames;
 pub(crate) mod gateway;

@@ -16,6 +16,7 @@ mod roles;
 mod rules;
 mod secrecy;
 mod strangers;
+mod torn;
 mod truth;
 mod tunnels;
 mod users;
