@@ -8,6 +8,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::{
+    fleet::Topology,
     harness::{
         client::{Client, bearer, get},
         until,
@@ -70,6 +71,16 @@ impl Event {
             Self::Pause => pause(world),
             Self::Cut => cut(world),
             Self::Hold => hold(world),
+        }
+    }
+
+    /// What had failed comes back, after another has taken its place.
+    pub(crate) fn is_mended(self, world: &mut World) {
+        match self {
+            Self::Kill => rejoin(world),
+            Self::Pause => go_on(world),
+            Self::Revoke | Self::Disable | Self::Role | Self::Reload | Self::Roll => {}
+            Self::Cut | Self::Hold => {}
         }
     }
 }
@@ -135,17 +146,35 @@ fn in_quiet(world: &mut World, act: fn(&mut World, usize)) -> usize {
 }
 
 fn kill(world: &mut World) {
-    let primary = in_quiet(world, |world, primary| world.fleet.nodes[primary].kill());
-    std::thread::sleep(AWAY);
-    world.fleet.nodes[primary].restart();
-    world.fleet.is_whole();
+    world.broken = in_quiet(world, |world, primary| world.fleet.nodes[primary].kill());
+    if world.fleet.topology == Topology::One {
+        std::thread::sleep(AWAY);
+        world.fleet.nodes[world.broken].restart();
+    }
+}
+
+/// Whoever took its place is a primary now; it has to find that out.
+fn rejoin(world: &mut World) {
+    if world.fleet.topology != Topology::One {
+        world.fleet.nodes[world.broken].restart();
+        world.fleet.is_whole();
+    }
 }
 
 fn pause(world: &mut World) {
-    let primary = in_quiet(world, |world, primary| world.fleet.nodes[primary].freeze());
-    std::thread::sleep(AWAY);
-    world.fleet.nodes[primary].thaw();
-    world.fleet.is_whole();
+    world.broken = in_quiet(world, |world, primary| world.fleet.nodes[primary].freeze());
+    if world.fleet.topology == Topology::One {
+        std::thread::sleep(AWAY);
+        world.fleet.nodes[world.broken].thaw();
+    }
+}
+
+/// It goes on as the primary that it is no more.
+fn go_on(world: &World) {
+    if world.fleet.topology != Topology::One {
+        world.fleet.nodes[world.broken].thaw();
+        world.fleet.is_whole();
+    }
 }
 
 fn cut(world: &mut World) {

@@ -1,12 +1,15 @@
 //! The servers of a store: one, a master with two replicas behind three sentinels, or three masters with a
 //! replica each. Every gateway has a user of its own, so that one alone can be shut out.
 
-use std::process::{Child, Command, Stdio};
+use std::{
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use tempfile::TempDir;
 
 use crate::harness::{
-    free_port,
+    PATIENCE, free_port,
     redis::{Redis, call},
     until,
 };
@@ -172,23 +175,28 @@ impl Fleet {
 
     /// Waits until every server has the part that it should.
     pub(crate) fn is_whole(&self) {
-        let infos = || self.nodes.iter().map(|node| node.command(&["INFO", "replication"]));
-        until("the servers to know each other", || {
-            let infos: Vec<String> = infos().map(Option::unwrap_or_default).collect();
-            let replicas = infos.iter().filter(|info| info.contains("role:slave"));
-            let linked = replicas.filter(|info| info.contains("master_link_status:up")).count();
-            let expected = match self.topology {
-                Topology::One => 0,
-                Topology::Sentinel => 2,
-                Topology::Cluster => 3,
-            };
-            let knows = |node: &Redis| {
-                let info = node.command(&["CLUSTER", "INFO"]).unwrap_or_default();
-                info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:6")
-            };
-            let is_cluster = self.topology == Topology::Cluster;
-            (linked == expected && (!is_cluster || self.nodes.iter().all(knows))).then_some(())
-        });
+        // A sentinel looks every ten seconds at what an old master has become.
+        let give_up = Instant::now() + 3 * PATIENCE;
+        while !self.knows_itself() {
+            assert!(Instant::now() < give_up, "the servers do not come to know each other");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn knows_itself(&self) -> bool {
+        let infos = self.nodes.iter().map(|node| node.command(&["INFO", "replication"]));
+        let infos: Vec<String> = infos.map(Option::unwrap_or_default).collect();
+        let replicas = infos.iter().filter(|info| info.contains("role:slave"));
+        let linked = replicas.filter(|info| info.contains("master_link_status:up")).count();
+        let knows = |node: &Redis| {
+            let info = node.command(&["CLUSTER", "INFO"]).unwrap_or_default();
+            info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:6")
+        };
+        match self.topology {
+            Topology::One => true,
+            Topology::Sentinel => linked == 2,
+            Topology::Cluster => linked == 3 && self.nodes.iter().all(knows),
+        }
     }
 
     /// Shuts the user of one gateway out, everywhere, or lets it in again.

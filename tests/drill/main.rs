@@ -60,6 +60,7 @@ fn drill(topology: Topology, seed: u64) -> bool {
         let begun = world.begin(event.name());
         event.happens(&mut world);
         let whole = world.whole_after(begun);
+        event.is_mended(&mut world);
         report.row(world.settle(begun, whole));
     }
     world.end();

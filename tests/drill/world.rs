@@ -128,6 +128,8 @@ pub(crate) struct World {
     pub(crate) admin: Admin,
     pub(crate) model: Arc<Model>,
     pub(crate) dice: Dice,
+    /// The server that failed last.
+    pub(crate) broken: usize,
     /// A gateway that the operator leaves alone.
     pub(crate) away: Arc<AtomicUsize>,
     /// Held while the operator acts.
@@ -175,7 +177,21 @@ impl World {
         let load = Load::start(&model, &admin.addresses, seed);
         let dice = Dice::new(seed);
         let _backend = backend;
-        Self { fleet, gates, admin, model, dice, away, acts, stop, operator, load, _backend }
+        let broken = 0;
+        Self {
+            fleet,
+            gates,
+            admin,
+            model,
+            dice,
+            broken,
+            away,
+            acts,
+            stop,
+            operator,
+            load,
+            _backend,
+        }
     }
 
     pub(crate) fn begin(&self, event: &'static str) -> Begun {
