@@ -62,7 +62,7 @@ bench-syscalls: bench-packages count-packages ## system calls of a request
 soak: soak-packages ## half load while everything fails in turn: `make soak MINUTES=60 SEED=1`
 	$(CARGO) test --release --quiet --test soak -- --minutes $(MINUTES) --seed $(SEED)
 
-drill: packages  ## three gateways over one Redis, sentinels, a cluster, and what operators fear: `make drill PART=all SEED=1` (docs/drill.md)
+drill: soak-packages ## three gateways over one Redis, sentinels, a cluster, and what operators fear: `make drill PART=all SEED=1` (docs/drill.md)
 	$(CARGO) test --quiet --test drill -- --part $(PART) --seed $(SEED)
 
 fuzz:            ## try what strangers may send, a line for each target: `make fuzz SECONDS=60 TARGET=head` (docs/fuzzing.md)

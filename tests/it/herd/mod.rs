@@ -75,7 +75,6 @@ fn a_restart_of_all_gateways_asks_for_each_token_once_and_a_flush_makes_all_unkn
 
     redis.command(&["FLUSHALL"]);
     load.whole_round();
-    load.whole_round();
     load.forget();
     load.whole_round();
     load.only(&["401 token_unknown", busy], "after the flush");
