@@ -69,7 +69,7 @@ fuzz:            ## try what strangers may send, a line for each target: `make f
 	@./fuzz/run $(SECONDS) $(TARGET)
 
 packages:
-	@./deploy/install-packages redis-server faketime curl nodejs npm python3 python3-venv
+	@./deploy/install-packages redis-server faketime libnss-wrapper curl nodejs npm python3 python3-venv
 
 bench-packages:
 	@./deploy/install-packages redis-server nginx libnginx-mod-http-lua haproxy caddy nghttp2-client

@@ -4,7 +4,7 @@
 //! What it leaves out: tokens that are issued or revoked meanwhile, restarts, and a load that comes in
 //! waves. What it needs is the popularity of tokens, which nobody knows better than an operator's log.
 
-use foldhash::fast::{FixedState, RandomState};
+use foldhash::quality::{FixedState, RandomState};
 use tollgate::cache::Table;
 
 /// Callers and principals that a worker remembers at most (`auth::hot`, `auth::owners`).

@@ -11,19 +11,10 @@ use super::{
     *,
 };
 
-/// Holds whoever asks for `/open/hold` until the latch is open.
-fn holding(latch: &Latch) -> Backend {
-    let latch = latch.clone();
-    Backend::scripted(move |head| match head.word(1) {
-        "/open/hold" => vec![Step::Body, Step::Wait(latch.clone()), Step::Write(ok("held"))],
-        _ => vec![Step::Body, Step::Write(ok("hello"))],
-    })
-}
-
 #[test]
 fn a_server_that_is_busy_gets_no_request_while_another_is_idle() {
     let latch = Latch::default();
-    let (first, second) = (holding(&latch), holding(&latch));
+    let (first, second) = (holding(&latch, LOCAL, 0), holding(&latch, LOCAL, 0));
     let gate = gateway(&urls(&[&first, &second]), "");
     let mut held = gate.connect();
     held.send(get("/open/hold", ""));

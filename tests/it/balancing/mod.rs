@@ -2,18 +2,32 @@
 
 mod checks;
 mod choice;
+mod names;
 mod reloads;
 mod retries;
 mod trouble;
 
+use std::net::SocketAddr;
+
 use super::harness::{
-    backend::{Backend, Step, ok},
+    backend::{Backend, Latch, Step, ok},
     client::{get, request},
     gateway::{Gateway, Setup},
     until,
 };
 
 const RULES: &str = "[rules]\n\"* /open/**\" = \"guest\"\n";
+
+const LOCAL: [u8; 4] = [127, 0, 0, 1];
+
+/// Holds whoever asks for `/open/hold` until the latch is open.
+fn holding(latch: &Latch, ip: [u8; 4], port: u16) -> Backend {
+    let latch = latch.clone();
+    Backend::at(SocketAddr::from((ip, port)), move |head| match head.word(1) {
+        "/open/hold" => vec![Step::Body, Step::Wait(latch.clone()), Step::Write(ok("held"))],
+        _ => vec![Step::Body, Step::Write(ok("hello"))],
+    })
+}
 
 /// One worker before one backend of these servers; `more` are further keys of its table.
 fn setup(servers: &[String], more: &str) -> Setup {

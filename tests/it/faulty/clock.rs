@@ -6,22 +6,13 @@ use super::{
     super::harness::{
         backend::Backend,
         gateway::{Gateway, Setup},
+        library,
         redis::Redis,
         tokens::Token,
         until,
     },
     RULES, complaints, issue, revoke, verdict,
 };
-
-/// libfaketime, which every distribution keeps in a folder of its own.
-fn library() -> PathBuf {
-    let found = ["/usr/lib", "/usr/local/lib"].into_iter().flat_map(|root| {
-        let deeper = fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
-        std::iter::once(PathBuf::from(root)).chain(deeper)
-    });
-    let mut found = found.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
-    found.find(|file| file.exists()).expect("this test needs faketime: `make test` installs it")
-}
 
 /// A gateway whose wall clock the test sets.
 struct Clocked {
@@ -36,7 +27,7 @@ impl Clocked {
         let file = folder.path().join("offset");
         fs::write(&file, "+0").unwrap();
         let setup = setup
-            .variable("LD_PRELOAD", library())
+            .variable("LD_PRELOAD", library("faketime/libfaketimeMT.so.1"))
             .variable("FAKETIME_TIMESTAMP_FILE", &file)
             .variable("FAKETIME_NO_CACHE", "1")
             .variable("FAKETIME_DONT_FAKE_MONOTONIC", "1");

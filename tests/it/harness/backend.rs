@@ -143,7 +143,15 @@ impl Backend {
         port: u16,
         script: impl Fn(&Head) -> Vec<Step> + Send + Sync + 'static,
     ) -> Self {
-        let listener = until("the backend's port", || TcpListener::bind(("127.0.0.1", port)).ok());
+        Self::at(SocketAddr::from(([127, 0, 0, 1], port)), script)
+    }
+
+    /// At this address, once it is free.
+    pub(crate) fn at(
+        address: SocketAddr,
+        script: impl Fn(&Head) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = until("the backend's port", || TcpListener::bind(address).ok());
         let place = Place::Tcp(listener.local_addr().unwrap());
         Self::run(Listener::Tcp(listener), place, Box::new(script))
     }

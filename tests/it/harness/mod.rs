@@ -71,3 +71,17 @@ impl Drop for Rows {
         }
     }
 }
+
+/// A library to be loaded before all others, which every distribution keeps in a folder of its own.
+pub(crate) fn library(name: &str) -> std::path::PathBuf {
+    let roots = ["/usr/lib", "/usr/local/lib"].map(std::path::PathBuf::from);
+    let found = roots.into_iter().flat_map(|root| {
+        let deeper = std::fs::read_dir(&root).into_iter().flatten().flatten();
+        let deeper: Vec<_> = deeper.map(|entry| entry.path()).collect();
+        std::iter::once(root).chain(deeper)
+    });
+    let mut found = found.map(|folder| folder.join(name));
+    found.find(|file| file.exists()).unwrap_or_else(|| {
+        panic!("this test needs {name}: `make test` installs it");
+    })
+}
