@@ -66,12 +66,12 @@ pub(crate) fn run() -> bool {
         let target = format!("/acme/shop/users/u{user}/roles/editor");
         (of(user, 2), DRAFTS, Box::new(move || drop(pair.admin.call(0, "DELETE", &target, ""))))
     });
-    well &= pair.measure("a user is disabled", USERS / 2, |user| {
+    well &= pair.measure("a user is disabled", USERS - IN_SILENCE, |user| {
         let target = format!("/acme/shop/users/u{user}/deactivate");
         (of(user, 2), CATS, Box::new(move || drop(pair.admin.call(0, "POST", &target, ""))))
     });
     well & pair.measure("a token is revoked, the other hears of nothing", IN_SILENCE, |number| {
-        let user = USERS / 2 + number;
+        let user = USERS - IN_SILENCE + number;
         let token = of(user, 3);
         pair.hole.opens(false);
         pair.near(1, token);
