@@ -189,6 +189,23 @@ mod tests {
     }
 
     #[test]
+    fn who_is_refused_together_for_the_store_does_not_come_back_together() {
+        let error = std::sync::Arc::new(crate::store::StoreError::BadRecord { field: "x".into() });
+        let after = |why: Unresolved| {
+            let refusal = Refusal::Unresolved(why);
+            let told = [refusal.response(&HeaderValue::from_static("id")), refusal.envelope(None)];
+            told.map(|reply| reply.fields.only(&RETRY_AFTER).map(|seconds| seconds.to_owned()))
+        };
+        for why in [Unresolved::StoreBusy, Unresolved::StoreUnavailable(error.clone())] {
+            let mut seen: Vec<_> = (0..3).flat_map(|_| after(why.clone())).flatten().collect();
+            seen.sort_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+            assert_eq!(seen, ["1", "1", "2", "2", "3", "3"], "{why:?}");
+        }
+        // Trying again does not mend a record.
+        assert_eq!(after(Unresolved::StoreBadRecord(error)), [None, None]);
+    }
+
+    #[test]
     fn an_answer_is_the_same_however_often_and_for_whom_but_for_the_id() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for _ in 0..2 {
