@@ -6,10 +6,11 @@ CARGO ?= cargo
 DEMO_ARGS ?=
 MINUTES ?= 60
 SEED ?= 1
+PART ?= all
 SECONDS ?= 60
 TARGET ?=
 
-.PHONY: help demo build test gauntlet gauntlet-servers soak soak-packages fuzz lint doc golden packages clean \
+.PHONY: help demo build test gauntlet gauntlet-servers soak soak-packages drill fuzz lint doc golden packages clean \
 	bench bench-docs bench-instructions bench-syscalls bench-fleet bench-micro bench-packages count-packages
 
 help:            ## this list
@@ -60,6 +61,9 @@ bench-syscalls: bench-packages count-packages ## system calls of a request
 
 soak: soak-packages ## half load while everything fails in turn: `make soak MINUTES=60 SEED=1`
 	$(CARGO) test --release --quiet --test soak -- --minutes $(MINUTES) --seed $(SEED)
+
+drill: soak-packages ## three gateways over one Redis, sentinels, a cluster, and what operators fear: `make drill PART=all SEED=1` (docs/drill.md)
+	$(CARGO) test --quiet --test drill -- --part $(PART) --seed $(SEED)
 
 fuzz:            ## try what strangers may send, a line for each target: `make fuzz SECONDS=60 TARGET=head` (docs/fuzzing.md)
 	@./fuzz/run $(SECONDS) $(TARGET)

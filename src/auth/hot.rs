@@ -4,7 +4,12 @@
 //! Invariant: it shortens the way to an answer of the near cache and never lengthens that answer's
 //! life. What is here counts under the same marks and until the same instant.
 
-use std::{cell::OnceCell, ops::Deref, rc::Rc, time::Instant};
+use std::{
+    cell::{Cell, OnceCell},
+    ops::Deref,
+    rc::Rc,
+    time::Instant,
+};
 
 use foldhash::fast::RandomState;
 
@@ -16,6 +21,9 @@ use crate::{cache::Table, secret::Secret, wire::Ready};
 
 /// Most callers that one worker remembers, where the near cache may hold so many: some 15 MB.
 const MOST: usize = 16_384;
+
+/// Most tokens that a worker has asked for ahead between two ticks; of others whoever uses them next waits.
+const DUE_MAX: usize = 1_024;
 
 /// A caller as one worker knows it under one configuration, and what was made of it there. A copy of
 /// this worker's own: a count that all workers share would travel between their cores with every
@@ -58,6 +66,10 @@ impl Deref for Caller {
 pub(super) struct HotLevel {
     /// The hash is keyed, so that nobody can choose tokens that meet.
     entries: Table<Box<str>, Entry, RandomState>,
+    /// Tokens in use whose answers soon count no more.
+    due: Vec<Box<str>>,
+    /// Whether it is noticed at all: a store at hand is asked as fast later as now.
+    looks_ahead: bool,
 }
 
 /// One remembered token.
@@ -65,20 +77,34 @@ struct Entry {
     caller: Rc<Caller>,
     /// Until when, and under which marks.
     confirmed: Confirmed,
+    /// Whether it was found to be due; once is enough, whatever comes of it.
+    is_due: Cell<bool>,
 }
 
 impl HotLevel {
     /// For `near`, which is never smaller: what an operator bounds is bounded here as well.
-    pub(super) fn new(near: &NearCache) -> Self {
-        Self { entries: Table::new(MOST.min(near.most()), RandomState::default()) }
+    pub(super) fn new(near: &NearCache, looks_ahead: bool) -> Self {
+        let entries = Table::new(MOST.min(near.most()), RandomState::default());
+        Self { entries, due: Vec::new(), looks_ahead }
     }
 
     /// Who `text` proved, if that is remembered and still counts.
     pub(super) fn get(&mut self, text: &str, near: &NearCache, now: Instant) -> Option<Rc<Caller>> {
         let (fences, lifetimes) = (near.fences(), near.lifetimes());
-        let entry =
-            self.entries.get(text, |entry| entry.confirmed.counts(fences, lifetimes, now))?;
+        let entry = self.entries.get(text, |entry| entry.confirmed.counts(fences, now))?;
+        if self.looks_ahead
+            && entry.confirmed.is_due(fences, lifetimes, now)
+            && self.due.len() < DUE_MAX
+            && !entry.is_due.replace(true)
+        {
+            self.due.push(text.into());
+        }
         Some(Rc::clone(&entry.caller))
+    }
+
+    /// The tokens that were found to be due since this was asked last.
+    pub(super) fn take_due(&mut self) -> Vec<Box<str>> {
+        std::mem::take(&mut self.due)
     }
 
     /// Remembers an answer of the near cache.
@@ -92,9 +118,9 @@ impl HotLevel {
         let caller = same.unwrap_or_else(|| {
             Caller::new(&confirmed.identity, Credential::Token(Secret::new(&*text)))
         });
-        let (fences, lifetimes, now) = (near.fences(), near.lifetimes(), Instant::now());
-        let entry = Entry { caller: Rc::clone(&caller), confirmed };
-        self.entries.put(text, entry, |entry| entry.confirmed.counts(fences, lifetimes, now));
+        let (fences, now) = (near.fences(), Instant::now());
+        let entry = Entry { caller: Rc::clone(&caller), confirmed, is_due: Cell::new(false) };
+        self.entries.put(text, entry, |entry| entry.confirmed.counts(fences, now));
         caller
     }
 
@@ -146,7 +172,7 @@ mod tests {
             foreign: None,
         };
         let near = NearCache::new(&tokens, Arc::default());
-        let mut hot = HotLevel::new(&near);
+        let mut hot = HotLevel::new(&near, true);
         let caller = hot.put("token", confirmed(&near, "ann"), &near);
         assert_eq!(said(caller.fields(|| name("ann"))), "ann");
         let again = hot.put("token", confirmed(&near, "ann"), &near);

@@ -3,25 +3,27 @@
 //! Invariants: identities are cached, never decisions. An error is never cached. An entry counts
 //! only while its fences and the epoch are where they were before the store was asked, and only for
 //! the configured time from that moment: the longer one while the connection it was read over tells of
-//! changes and has answered within the last second. Concurrent misses share one question.
+//! changes and has answered within the last second. Each has up to a tenth less of either, so that what was
+//! read together is not asked for together. Concurrent misses share one question.
 
 use std::{
     collections::HashSet,
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use uuid::Uuid;
 
-use super::unresolved::Unresolved;
+pub use super::confirmed::{Confirmed, Identity};
+use super::{confirmed::Lifetimes, unresolved::Unresolved};
 use crate::{
     cache::{self, Cache},
     config::Tokens,
     fences::{Fence, Fences, Lives, Marks, Reading},
-    principal::{Principal, Words},
+    principal::Words,
     store::{Store, StoreError},
-    token::{keyring::Verified, ttl::unix_ms},
+    token::keyring::Verified,
 };
 
 /// How long a token stays unknown: one that is issued a moment after it was tried works soon.
@@ -36,70 +38,6 @@ const WORDS_MAX: usize = 1_024;
 /// Questions until an answer is found that no revocation overtook. A bump needs an acknowledged
 /// write, so that three in a row within one token's look-ups mean a storm, not bad luck.
 const TRIES: usize = 3;
-
-/// A proven caller, with the times of the token that proved it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The caller.
-    pub principal: Principal,
-    /// Milliseconds since the epoch, when the record tells.
-    pub issued_ms: Option<i64>,
-    /// Milliseconds since the epoch; `i64::MAX` never expires. Expired at this instant.
-    pub expires_ms: i64,
-}
-
-/// An identity as the store confirmed it, and what that is worth.
-#[derive(Clone, Debug)]
-pub struct Confirmed {
-    /// Who it is.
-    pub identity: Arc<Identity>,
-    /// Of the token, of its principal, and of what else was read; the token's alone for a foreign one.
-    pub(super) marks: Marks,
-    /// When, and over which connection.
-    pub(super) reading: Reading,
-    /// Milliseconds from the reading until the token expires, by a clock that nobody sets; as many as there
-    /// is room for where it is later, which is longer than anything counts.
-    left_ms: u32,
-}
-
-/// How long confirmations count.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Lifetimes {
-    lives: Lives,
-    /// While the store cannot be asked.
-    grace: Duration,
-}
-
-impl Confirmed {
-    /// Whether it need not be asked for again: it is young enough, no link to the store was lost since,
-    /// and nothing behind it has changed as far as anybody told.
-    pub(super) fn counts(&self, fences: &Fences, lifetimes: Lifetimes, now: Instant) -> bool {
-        self.is_within(Duration::MAX, now)
-            && fences.vouch(&self.reading, lifetimes.lives, now)
-            && self.unrevoked(fences)
-    }
-
-    /// Whether it is younger than `life`, and its token has not expired.
-    fn is_within(&self, life: Duration, now: Instant) -> bool {
-        let age = now.saturating_duration_since(self.reading.at);
-        age < life && age < Duration::from_millis(u64::from(self.left_ms))
-    }
-
-    fn unrevoked(&self, fences: &Fences) -> bool {
-        fences.hold(&self.marks)
-    }
-
-    /// Whether it stands in for a store that cannot be asked.
-    fn graces(&self, fences: &Fences, lifetimes: Lifetimes, now: Instant) -> bool {
-        self.is_within(lifetimes.grace, now) && self.unrevoked(fences)
-    }
-
-    /// Whether it may count for anything once more.
-    fn is_of_use(&self, fences: &Fences, lifetimes: Lifetimes, now: Instant) -> bool {
-        let longest = lifetimes.lives.heard.max(lifetimes.grace);
-        self.is_within(longest, now) && self.unrevoked(fences)
-    }
-}
 
 /// What a credential is kept under: never its text. No `Debug` all the same: the digest of a weak one
 /// could be searched for.
@@ -185,7 +123,7 @@ impl NearCache {
             fences,
             confirmed: Cache::new(most),
             unknown: Cache::new(UNKNOWN_MAX),
-            lifetimes: Lifetimes { lives: config.lives(), grace: config.grace },
+            lifetimes: Lifetimes::new(config.lives(), config.grace),
             most,
             words: Arc::default(),
         }
@@ -248,10 +186,7 @@ impl NearCache {
         for words in [&mut principal.roles, &mut principal.scopes] {
             *words = self.once(words);
         }
-        let now_ms = unix_ms(SystemTime::now());
-        let left = identity.expires_ms.saturating_sub(now_ms).clamp(0, i64::from(u32::MAX));
-        let left_ms = u32::try_from(left).unwrap_or(0);
-        Confirmed { identity: Arc::new(identity), marks, reading, left_ms }
+        Confirmed::new(identity, marks, reading, self.lives())
     }
 
     /// The list that is kept for all who have these words.
@@ -272,7 +207,7 @@ impl NearCache {
     /// Who `key` proves, or why it proves nobody, as far as that is known here.
     pub(super) fn kept(&self, key: &Key) -> Option<Result<Confirmed, Unresolved>> {
         let (fences, now) = (&*self.fences, Instant::now());
-        let counts = |confirmed: &Confirmed| confirmed.counts(fences, self.lifetimes, now);
+        let counts = |confirmed: &Confirmed| confirmed.counts(fences, now);
         if let Some(confirmed) = self.confirmed.get(key, counts) {
             return Some(Ok(confirmed));
         }
@@ -288,7 +223,7 @@ impl NearCache {
         ask: impl Fn() -> F,
     ) -> Result<Found, Failure> {
         let (fences, lifetimes) = (&*self.fences, self.lifetimes);
-        let counts = |confirmed: &Confirmed| confirmed.counts(fences, lifetimes, Instant::now());
+        let counts = |confirmed: &Confirmed| confirmed.counts(fences, Instant::now());
         let worth = |confirmed: &Confirmed| confirmed.is_of_use(fences, lifetimes, Instant::now());
         for _ in 0..TRIES {
             let question = async || {
@@ -312,6 +247,31 @@ impl NearCache {
         }
         // A question of our own is younger than this request, whatever moves meanwhile.
         ask().await.map(Found::Asked)
+    }
+
+    /// Asks ahead for what still counts, by `ask`, unless somebody has done so already: the answer, when it
+    /// is of use. When there is none, the entry lives on to its end. When the store refuses, it ends here:
+    /// whatever nobody told of, this is newer.
+    pub(super) async fn renew(
+        &self,
+        key: Key,
+        ask: impl Future<Output = Result<Confirmed, Failure>>,
+    ) -> Option<Confirmed> {
+        let (fences, lifetimes) = (&*self.fences, self.lifetimes);
+        let is_fresh = |confirmed: &Confirmed| {
+            let now = Instant::now();
+            confirmed.counts(fences, now) && !confirmed.is_due(fences, lifetimes, now)
+        };
+        let worth = |confirmed: &Confirmed| confirmed.is_of_use(fences, lifetimes, Instant::now());
+        match self.confirmed.find(&key, is_fresh, worth, async || ask.await).await {
+            Ok(cache::Found::Kept(confirmed)) => Some(confirmed),
+            Ok(cache::Found::Asked(confirmed)) => Some(confirmed).filter(|it| it.unrevoked(fences)),
+            Err(Failure::Refused(refusal)) => {
+                let _after = fences.bump_own(refusal.marks);
+                None
+            }
+            Err(Failure::Store(_)) => None,
+        }
     }
 
     /// Keeps a refusal. With a grace it also moves the fences of what it was about: an older confirmation
@@ -392,47 +352,5 @@ struct BumpAtEnd<'a> {
 impl Drop for BumpAtEnd<'_> {
     fn drop(&mut self) {
         self.fences.bump(self.fence);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{config, store::StoreOrigin, token::ttl::NEVER_MS};
-
-    #[test]
-    fn what_is_kept_of_a_token_never_outlives_it_whatever_the_wall_clock_does() {
-        let minute = Duration::from_secs(60);
-        let tokens = Tokens {
-            from: Vec::new(),
-            near_entries: 1,
-            near_ttl: minute,
-            near_ttl_without_push: minute,
-            grace: 2 * minute,
-            ttl: None,
-            foreign: None,
-        };
-        let near = NearCache::new(&tokens, Arc::default());
-        let store = StoreOrigin::open(&config::Store::Memory).unwrap();
-        let store = store.attach(&near.shared_fences(), |_| {});
-        let now = unix_ms(SystemTime::now());
-        let lasts = |expires_ms, lived: Duration| {
-            let identity = Identity { principal: Principal::guest(), issued_ms: None, expires_ms };
-            let reading = near.reading(&store);
-            let mark = near.fences.mark(near.fences.of_subject("ann"));
-            let confirmed = near.confirmed(identity, Marks::of(mark), reading);
-            let then = reading.at + lived;
-            let counts = confirmed.counts(&near.fences, near.lifetimes, then);
-            (counts, confirmed.graces(&near.fences, near.lifetimes, then))
-        };
-        let second = Duration::from_secs(1);
-        assert_eq!(lasts(NEVER_MS, minute - second), (true, true));
-        assert_eq!(lasts(NEVER_MS, minute), (false, true));
-        assert_eq!(lasts(NEVER_MS, 2 * minute), (false, false));
-        assert_eq!(lasts(now - 1, Duration::ZERO), (false, false));
-        assert_eq!(lasts(now + 30_000, second), (true, true));
-        assert_eq!(lasts(now + 30_000, minute / 2), (false, false));
-        assert_eq!(lasts(now + 90_000, minute), (false, true));
-        assert_eq!(lasts(now + 90_000, 3 * minute / 2), (false, false));
     }
 }

@@ -28,7 +28,7 @@ use crate::{
     principal::{Principal, PrincipalKind},
     secret::Secret,
     store::{
-        Store, StoreError,
+        Source, Store, StoreError,
         foreign::{self, ForeignFound},
     },
     token::{
@@ -92,6 +92,7 @@ impl From<Failure> for Unresolved {
             Failure::Refused(refusal) => refusal.reason,
             Failure::Store(error) => match *error {
                 StoreError::BadRecord { .. } => Self::StoreBadRecord(error),
+                StoreError::Busy { .. } => Self::StoreBusy,
                 StoreError::TimedOut { .. }
                 | StoreError::Unreachable { .. }
                 | StoreError::Failed { .. } => Self::StoreUnavailable(error),
@@ -118,7 +119,7 @@ pub struct Resolver {
     store: Store,
     /// With [`Scheme::Tenants`].
     directory: Option<Directory>,
-    hot: RefCell<HotLevel>,
+    pub(super) hot: RefCell<HotLevel>,
     owners: Owners,
 }
 
@@ -132,7 +133,7 @@ impl Resolver {
     /// A resolver of this worker's own. `near` is shared, `store` is this worker's.
     #[must_use]
     pub fn new(scheme: Scheme, near: NearCache, store: Store) -> Self {
-        let hot = RefCell::new(HotLevel::new(&near));
+        let hot = RefCell::new(HotLevel::new(&near, store.is_remote()));
         Self { scheme, near, store, directory: None, hot, owners: Owners::new() }
     }
 
@@ -168,10 +169,11 @@ impl Resolver {
     ///
     /// [`Unresolved`] says whether the token is bad (401) or could not be checked (503).
     pub async fn resolve(&self, token: &str, now_ms: i64) -> Result<Resolved, Unresolved> {
-        self.resolve_at(token, now_ms, Instant::now()).await
+        self.resolve_at(token, now_ms, Instant::now(), Source::NOBODY).await
     }
 
-    /// The same for whoever has just looked at the clock that nobody sets: `now` is what it told.
+    /// The same for a request of `source`, and for whoever has just looked at the clock that nobody sets:
+    /// `now` is what it told.
     ///
     /// # Errors
     ///
@@ -181,11 +183,12 @@ impl Resolver {
         token: &str,
         now_ms: i64,
         now: Instant,
+        source: Source,
     ) -> Result<Resolved, Unresolved> {
         let hot = self.hot.borrow_mut().get(token, &self.near, now);
         let resolved = match hot {
             Some(identity) => Resolved::here(identity, Level::Hot),
-            None => self.look_up(token, now_ms).await?,
+            None => self.look_up(token, now_ms, source).await?,
         };
         if resolved.identity.expires_ms <= now_ms {
             return Err(Unresolved::Expired);
@@ -193,7 +196,7 @@ impl Resolver {
         Ok(resolved)
     }
 
-    fn remember(&self, token: &str, confirmed: Confirmed) -> Rc<Caller> {
+    pub(super) fn remember(&self, token: &str, confirmed: Confirmed) -> Rc<Caller> {
         self.hot.borrow_mut().put(token, confirmed, &self.near)
     }
 
@@ -201,18 +204,23 @@ impl Resolver {
         self.near.fences()
     }
 
-    async fn look_up(&self, token: &str, now_ms: i64) -> Result<Resolved, Unresolved> {
+    async fn look_up(
+        &self,
+        token: &str,
+        now_ms: i64,
+        source: Source,
+    ) -> Result<Resolved, Unresolved> {
         let proof = self.prove(token, now_ms)?;
         match self.near.kept(&proof.key()) {
             Some(Ok(confirmed)) => Ok(Resolved::here(self.remember(token, confirmed), Level::Near)),
             Some(Err(why)) => Err(why),
             // Boxed: the questions' futures are large, and every request would carry room for them.
-            None => Box::pin(self.ask(token, proof)).await,
+            None => Box::pin(self.ask(token, proof, source)).await,
         }
     }
 
     /// What can be said of a token without asking anyone.
-    fn prove(&self, token: &str, now_ms: i64) -> Result<Proof, Unresolved> {
+    pub(super) fn prove(&self, token: &str, now_ms: i64) -> Result<Proof, Unresolved> {
         match &self.scheme {
             Scheme::Own(keyring) | Scheme::Tenants(keyring) => {
                 let verified = keyring.verify(token)?;
@@ -229,12 +237,14 @@ impl Resolver {
     }
 
     /// Asks the store, and remembers what it says.
-    async fn ask(&self, token: &str, proof: Proof) -> Result<Resolved, Unresolved> {
+    async fn ask(&self, token: &str, proof: Proof, source: Source) -> Result<Resolved, Unresolved> {
         let (started, key) = (Instant::now(), proof.key());
         let found = match &proof {
-            Proof::Own(verified) => self.near.find(key, || self.ask_own(*verified)).await,
+            Proof::Own(verified) => {
+                self.near.find(key, || self.in_turn(source, self.ask_own(*verified))).await
+            }
             Proof::Foreign(layout, _) => {
-                self.near.find(key, || self.ask_foreign(token, layout)).await
+                self.near.find(key, || self.in_turn(source, self.ask_foreign(token, layout))).await
             }
         };
         let found = found.inspect_err(|_| self.hot.borrow_mut().forget(token))?;
@@ -253,9 +263,19 @@ impl Resolver {
         })
     }
 
+    /// Asks when it is the turn of `source`. Marks are taken after that, as late as can be.
+    async fn in_turn<T>(
+        &self,
+        source: Source,
+        ask: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let _turn = self.store.turn(source).await?;
+        ask.await
+    }
+
     /// Reads the record, then its principal: in this order a token issued between two readings is
     /// never compared with a principal older than itself.
-    async fn ask_own(&self, verified: Verified) -> Result<Confirmed, Failure> {
+    pub(super) async fn ask_own(&self, verified: Verified) -> Result<Confirmed, Failure> {
         let reading = self.near.reading(&self.store);
         let token = self.fences().mark(self.fences().of_token(verified.id));
         let refused = |reason, marks| Failure::Refused(Refusal { reason, marks, reading });
@@ -268,29 +288,23 @@ impl Resolver {
             let standing = directory.holder(&record, token).await?;
             return self.confirmed(standing, times, reading);
         }
+        let ask = async || {
+            let reading = self.near.reading(&self.store);
+            let mark = self.fences().mark(self.fences().of_subject(&record.subject));
+            let state = self.store.principal(&record.subject).await?;
+            Ok(Owner { state, mark, reading })
+        };
         let worth = (self.fences(), self.near.lives());
-        let known = self.owners.letting_in(&record.subject, record.generation, worth);
-        if let Some(owner) = known {
-            let marks = Marks::of(token).and(owner.mark);
-            let identity = identity(record, verified.expires_ms);
-            return Ok(self.near.confirmed(identity, marks, reading.with(owner.reading)));
-        }
-        let read_owner = self.near.reading(&self.store);
-        let mark = self.fences().mark(self.fences().of_subject(&record.subject));
-        let marks = Marks::of(token).and(mark);
-        let state = self.store.principal(&record.subject).await?;
-        if let Some(state) = state {
-            let owner = Owner { state, mark, reading: read_owner };
-            self.owners.remember(&record.subject, owner, worth);
-        }
-        let wrong = match state {
+        let owner = self.owners.find(&record, worth, ask).await.map_err(Failure::Store)?;
+        let (marks, reading) = (Marks::of(token).and(owner.mark), reading.with(owner.reading));
+        let wrong = match owner.state {
             None => Some(Unresolved::PrincipalMissing),
             Some(state) if !state.active => Some(Unresolved::PrincipalInactive),
             Some(state) if state.generation != record.generation => Some(Unresolved::Revoked),
             Some(_) => None,
         };
         match wrong {
-            Some(reason) => Err(refused(reason, marks)),
+            Some(reason) => Err(Failure::Refused(Refusal { reason, marks, reading })),
             None => {
                 let identity = identity(record, verified.expires_ms);
                 Ok(self.near.confirmed(identity, marks, reading))
@@ -351,7 +365,7 @@ impl Resolver {
         let key = Key::of_digest(digest);
         let found = match self.near.kept(&key) {
             Some(known) => Found::Near(known?),
-            None => self.near.find(key, ask).await?,
+            None => self.near.find(key, || self.in_turn(Source::of(address), ask())).await?,
         };
         let (confirmed, level) = match found {
             Found::Near(confirmed) => (confirmed, Level::Near),
@@ -364,7 +378,11 @@ impl Resolver {
     }
 
     /// A token of another service: one question, and no principal of ours behind it.
-    async fn ask_foreign(&self, token: &str, layout: &Foreign) -> Result<Confirmed, Failure> {
+    pub(super) async fn ask_foreign(
+        &self,
+        token: &str,
+        layout: &Foreign,
+    ) -> Result<Confirmed, Failure> {
         let reading = self.near.reading(&self.store);
         let fence = self.fences().of_foreign(foreign::key(layout, token).as_bytes());
         let marks = Marks::of(self.fences().mark(fence));
@@ -379,7 +397,7 @@ impl Resolver {
 }
 
 /// A token that nothing speaks against so far.
-enum Proof {
+pub(super) enum Proof {
     /// One of ours, whose MAC is right and whose time has not come.
     Own(Verified),
     /// Another service's, by its SHA-256.
@@ -387,7 +405,7 @@ enum Proof {
 }
 
 impl Proof {
-    fn key(&self) -> Key {
+    pub(super) fn key(&self) -> Key {
         match self {
             Self::Own(verified) => Key::of_own(*verified),
             Self::Foreign(_, digest) => Key::of_digest(*digest),

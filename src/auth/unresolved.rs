@@ -45,6 +45,9 @@ pub enum Unresolved {
     /// Nobody could tell.
     #[error("the token could not be checked")]
     StoreUnavailable(#[source] Arc<StoreError>),
+    /// Too many others are being looked up.
+    #[error("too many tokens are being checked; try again shortly")]
+    StoreBusy,
     /// The record is there and cannot be read.
     #[error("the token's record cannot be read")]
     StoreBadRecord(#[source] Arc<StoreError>),
@@ -52,7 +55,7 @@ pub enum Unresolved {
 
 impl Unresolved {
     /// Every word of [`reason`](Self::reason), for the documentation and the metrics.
-    pub const ALL: [&'static str; 13] = [
+    pub const ALL: [&'static str; 14] = [
         "token_malformed",
         "token_forged",
         "token_expired",
@@ -65,6 +68,7 @@ impl Unresolved {
         "client_wrong",
         "too_many_tries",
         "store_unavailable",
+        "store_busy",
         "store_bad_record",
     ];
 
@@ -89,7 +93,9 @@ impl Unresolved {
             | Self::TenantInactive
             | Self::ClientWrong => StatusCode::UNAUTHORIZED,
             Self::TooManyTries => StatusCode::TOO_MANY_REQUESTS,
-            Self::StoreUnavailable(_) | Self::StoreBadRecord(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::StoreUnavailable(_) | Self::StoreBusy | Self::StoreBadRecord(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -108,7 +114,8 @@ impl Unresolved {
             Self::ClientWrong => 9,
             Self::TooManyTries => 10,
             Self::StoreUnavailable(_) => 11,
-            Self::StoreBadRecord(_) => 12,
+            Self::StoreBusy => 12,
+            Self::StoreBadRecord(_) => 13,
         }
     }
 }
@@ -157,6 +164,7 @@ mod tests {
             (ClientWrong,                       "client_wrong",       401),
             (TooManyTries,                      "too_many_tries",     429),
             (StoreUnavailable(Arc::clone(&error)), "store_unavailable", 503),
+            (StoreBusy,                         "store_busy",         503),
             (StoreBadRecord(error),             "store_bad_record",   503),
         ];
         for (number, (why, word, status)) in cases.into_iter().enumerate() {

@@ -28,6 +28,13 @@ pub(super) const STORE_PREFIX: &str = "tollgate:";
 /// it leaves the client time to try again within its own second.
 pub(super) const STORE_TIMEOUT: Duration = Duration::from_millis(250);
 
+/// Look-ups of a worker at the store at once: a Redis answers so many within a few milliseconds, and more of
+/// them would only wait there, where nobody can tell who waits.
+pub(super) const STORE_QUESTIONS: usize = 256;
+
+/// Look-ups of a worker that wait for that: what a Redis that is well answers long before the deadline.
+pub(super) const STORE_WAITING: usize = 1_024;
+
 /// 256 bits in hexadecimal are 64 characters, in base64 43; 32 is the least that can hold 128 bits of them.
 pub(super) const SECRET_CHARS_MIN: usize = 32;
 

@@ -19,6 +19,9 @@ const CLUSTER_HELP: &str =
 /// At most what a client is promised to wait while the store is away.
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3);
 
+/// More look-ups at once than a worker could hold the requests of.
+const LOOKUPS_MAX: u64 = 1_000_000;
+
 /// Most hosts that a URL may name.
 const HOSTS_MAX: usize = 32;
 
@@ -36,6 +39,8 @@ struct Extras {
     sentinel_login: Option<RedisLogin>,
     prefix: String,
     timeout: Duration,
+    questions: usize,
+    waiting: usize,
 }
 
 impl Default for Extras {
@@ -45,6 +50,8 @@ impl Default for Extras {
             sentinel_login: None,
             prefix: defaults::STORE_PREFIX.to_owned(),
             timeout: defaults::STORE_TIMEOUT,
+            questions: defaults::STORE_QUESTIONS,
+            waiting: defaults::STORE_WAITING,
         }
     }
 }
@@ -67,6 +74,7 @@ fn from_table(table: Table) -> Option<Store> {
     let files = ["ca", "certificate", "key"].map(|key| table.get(key));
     let auth = table.get("sentinel-auth");
     let (prefix, timeout) = (table.get("prefix"), table.get("timeout"));
+    let (questions, waiting) = (table.get("questions"), table.get("waiting"));
     let mut extras = Extras { tls: read_tls(&files), ..Extras::default() };
     extras.sentinel_login = auth.as_ref().and_then(read_sentinel_auth);
     if let Some(prefix) = prefix.as_ref().and_then(read_prefix) {
@@ -74,6 +82,12 @@ fn from_table(table: Table) -> Option<Store> {
     }
     if let Some(timeout) = timeout.as_ref().and_then(|timeout| timeout.duration(TIMEOUTS)) {
         extras.timeout = timeout;
+    }
+    if let Some(most) = questions.as_ref().and_then(|most| read_count(most, 1)) {
+        extras.questions = most;
+    }
+    if let Some(most) = waiting.as_ref().and_then(|most| read_count(most, 0)) {
+        extras.waiting = most;
     }
     table.done();
     let url = url?;
@@ -90,7 +104,8 @@ fn from_table(table: Table) -> Option<Store> {
             auth.bad("`store.sentinel-auth` is for `redis+sentinel://` only", "remove it");
         }
     } else {
-        for extra in files.iter().chain([&auth, &prefix, &timeout]).flatten() {
+        for extra in files.iter().chain([&auth, &prefix, &timeout, &questions, &waiting]).flatten()
+        {
             extra.bad(format!("`{}` is for a Redis only", extra.path), "remove it");
         }
     }
@@ -117,6 +132,8 @@ fn from_url(value: &Value, text: &Text, extras: Extras) -> Option<Store> {
             database: url.database,
             prefix: extras.prefix,
             timeout: extras.timeout,
+            questions: extras.questions,
+            waiting: extras.waiting,
         }))),
         Err(hint) => {
             // The URL may hold a password: it is never quoted.
@@ -253,6 +270,11 @@ fn read_database(text: &str) -> Result<i64, String> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse::<i64>().ok().filter(|number| digits && *number <= 16_383);
     number.ok_or_else(|| "expected a database's number after the last `/`".to_owned())
+}
+
+/// How many look-ups, at least `least`.
+fn read_count(value: &Value, least: u64) -> Option<usize> {
+    value.integer(least..=LOOKUPS_MAX).and_then(|count| usize::try_from(count).ok())
 }
 
 fn read_prefix(value: &Value) -> Option<String> {

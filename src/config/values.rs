@@ -71,6 +71,10 @@ pub struct RedisStore {
     pub prefix: String,
     /// Longest wait for an answer (and for a connection).
     pub timeout: Duration,
+    /// Most look-ups of a worker that are there at once.
+    pub questions: usize,
+    /// Most look-ups of a worker that wait for that.
+    pub waiting: usize,
 }
 
 /// Where a Redis is.

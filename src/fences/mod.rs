@@ -8,6 +8,7 @@
 use std::{
     hash::BuildHasher as _,
     sync::atomic::{AtomicU32, AtomicU64, Ordering::AcqRel, Ordering::Acquire},
+    time::Duration,
 };
 
 use foldhash::quality::RandomState;
@@ -71,6 +72,13 @@ impl Marks {
         (self.fences[place], self.values[place]) = (mark.fence, mark.value);
         self.count += 1;
         self
+    }
+
+    /// A share of `whole` that another key of this process, and the same key of another process, have
+    /// another of: which fence guards a key is as good as a die, and costs nothing to know.
+    #[must_use]
+    pub fn share(&self, whole: Duration) -> Duration {
+        whole * u32::from(self.fences[0].0) / FENCES as u32
     }
 
     fn all(&self) -> impl Iterator<Item = Mark> {
@@ -273,6 +281,21 @@ mod tests {
         let used: HashSet<Fence> =
             (0..10_000_u128).map(|id| fences.of_token(Uuid::from_u128(id))).collect();
         assert!(used.len() > 7_000, "10,000 keys fell on {} fences", used.len());
+    }
+
+    #[test]
+    fn shares_are_spread_over_the_whole_and_differ_between_processes() {
+        let (here, there) = (Fences::new(), Fences::new());
+        let whole = Duration::from_secs(16);
+        let share = |fences: &Fences, id| {
+            Marks::of(fences.mark(fences.of_token(Uuid::from_u128(id)))).share(whole)
+        };
+        let mut seconds = [0; 16];
+        for id in 0..16_000 {
+            seconds[usize::try_from(share(&here, id).as_secs()).unwrap()] += 1;
+        }
+        assert!(seconds.iter().all(|count| (700..1_300).contains(count)), "{seconds:?}");
+        assert!((0..100).any(|id| share(&here, id) != share(&there, id)));
     }
 
     #[test]

@@ -52,8 +52,14 @@ impl Fences {
     #[must_use]
     pub fn vouch(&self, reading: &Reading, lives: Lives, now: Instant) -> bool {
         let age = now.saturating_duration_since(reading.at);
-        let heard = || reading.ear.is_some_and(|ear| self.hears(ear, now));
-        (age < lives.alone || age < lives.heard && heard()) && self.is_of_now(reading)
+        (age < lives.alone || age < lives.heard && self.is_told(reading, now))
+            && self.is_of_now(reading)
+    }
+
+    /// Whether the connection of a reading tells of changes.
+    #[must_use]
+    pub fn is_told(&self, reading: &Reading, now: Instant) -> bool {
+        reading.ear.is_some_and(|ear| self.hears(ear, now))
     }
 
     /// Whether no link to the store was made or lost since.

@@ -29,6 +29,7 @@ use crate::{
     policy::{self, Match, Permit, Presented, Requirement, TenantRequest},
     principal::Certificate,
     request::{authority::Authority, path::CanonicalPath, upgrade::UpgradeError},
+    store::Source,
     telemetry::{instant::unix_ms, metrics::Decision},
     tick,
     wire::Fields,
@@ -388,7 +389,10 @@ impl Judged {
         let Some(caller) = &self.caller else { return Ok(None) };
         let now_ms = unix_ms(SystemTime::now());
         let resolved = match caller.credential() {
-            Credential::Token(token) => state.resolver.resolve(token.expose(), now_ms).await?,
+            Credential::Token(token) => {
+                let source = Source::of(self.address);
+                state.resolver.resolve_at(token.expose(), now_ms, Instant::now(), source).await?
+            }
             Credential::Client { id, secret } => {
                 state.resolver.client(id, secret, self.address).await?
             }

@@ -96,7 +96,7 @@ fn unresolved(why: &Unresolved, refusal: &Refusal) -> Fault {
             let fault = Fault::oauth(refusal.status(), "too_many_requests", &refusal.to_string());
             return Fault { reason: refusal.reason(), ..fault };
         }
-        Unresolved::StoreUnavailable(_) | Unresolved::StoreBadRecord(_) => {
+        Unresolved::StoreUnavailable(_) | Unresolved::StoreBusy | Unresolved::StoreBadRecord(_) => {
             ("service_unavailable", class::MANAGEMENT, "the token could not be checked")
         }
     };

@@ -65,6 +65,7 @@ use crate::{
     directory::UserRef,
     policy::{self, Match, Presented, Requirement, Tenant},
     request::{Canonical, Framing, Head, grpc::is_call},
+    store::Source,
     telemetry::{
         instant::unix_ms,
         log::{Level, event},
@@ -293,8 +294,8 @@ async fn identify(
     if limited.is_some_and(|ip| gate.shared.guesses.exhausted(ip, limit, tick::now())) {
         return Err(Refusal::TooManyUnknown);
     }
-    let (now_ms, now) = (unix_ms(record.at()), record.started());
-    match state.resolver.resolve_at(token.expose(), now_ms, now).await {
+    let (now_ms, now, source) = (unix_ms(record.at()), record.started(), Source::of(way.client));
+    match state.resolver.resolve_at(token.expose(), now_ms, now, source).await {
         Ok(resolved) => {
             record.identified(&resolved.identity, resolved.level, resolved.store_time);
             Ok(Some(resolved.identity))

@@ -1,6 +1,6 @@
 //! With `[usergrid]`: whom a request's credential proves, at every door alike.
 
-use std::{net::IpAddr, rc::Rc};
+use std::{net::IpAddr, rc::Rc, time::Instant};
 
 use super::{Refusal, manners};
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     principal::Principal,
     request::Canonical,
     secret::Secret,
+    store::Source,
     usergrid::Fault,
 };
 
@@ -54,7 +55,11 @@ impl Prover<'_> {
         let Some(found) = self.sources.extract(request)? else { return Ok(Proof::default()) };
         match found.credential {
             Credential::Token(token) => {
-                let resolved = self.resolver.resolve(token.expose(), now_ms).await?;
+                let source = Source::of(self.address);
+                let resolved = self
+                    .resolver
+                    .resolve_at(token.expose(), now_ms, Instant::now(), source)
+                    .await?;
                 let token = Some((token, resolved.identity.expires_ms));
                 Ok(Proof { resolved: Some(resolved), token })
             }

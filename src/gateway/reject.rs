@@ -2,6 +2,8 @@
 //!
 //! No `_` arm anywhere: a new reason does not compile until someone has chosen its answer.
 
+use std::cell::Cell;
+
 use http::StatusCode;
 
 use super::manners;
@@ -209,14 +211,33 @@ impl Refusal {
         }
     }
 
-    /// Seconds after which trying again makes sense.
+    /// Whether the store would have had to be asked, and could not be.
+    pub(super) fn is_of_the_store(&self) -> bool {
+        matches!(self, Self::Unresolved(Unresolved::StoreUnavailable(_) | Unresolved::StoreBusy))
+    }
+
+    /// Seconds after which trying again makes sense. A record that cannot be read is no better then.
     pub(super) fn retry_after(&self) -> Option<u32> {
+        if let Self::Unresolved(Unresolved::StoreBadRecord(_)) = self {
+            return None;
+        }
+        if self.is_of_the_store() {
+            return Some(spread());
+        }
         match self.status() {
             StatusCode::SERVICE_UNAVAILABLE => Some(1),
             StatusCode::TOO_MANY_REQUESTS => Some(60),
             _ => None,
         }
     }
+}
+
+/// One, two and three seconds in turn: who was refused together does not come back together.
+fn spread() -> u32 {
+    thread_local!(static REFUSED: Cell<u32> = const { Cell::new(0) });
+    let refused = REFUSED.get();
+    REFUSED.set(refused.wrapping_add(1));
+    1 + refused % 3
 }
 
 /// Status, reason, error and `Proxy-Status` error type of a backend failure.

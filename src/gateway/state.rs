@@ -15,6 +15,7 @@ use std::{
 
 use arc_swap::{ArcSwap, Cache};
 use http::HeaderValue;
+use tokio::task::spawn_local;
 
 use super::{guess::Guesses, id::RequestIds, lasting::Lasting};
 use crate::{
@@ -217,6 +218,13 @@ impl Gate {
         for backend in &state.backends {
             backend.upstream.tick(now);
             pressed |= backend.upstream.is_pressed();
+        }
+        let crowd = state.store().crowd();
+        self.metrics.set_crowd(crowd.asking, crowd.waiting, crowd.refused);
+        for token in state.resolver.take_due() {
+            let state = Rc::clone(&state);
+            // It ends within the store's deadline.
+            spawn_local(async move { state.resolver.renew(&token).await });
         }
         self.access.borrow_mut().flush();
         pressed

@@ -97,11 +97,14 @@ impl Refusal {
         if !self.is_always_the_same() {
             return Told::new(self).to(request_id);
         }
-        KEPT.with_borrow_mut(|kept| {
-            let told = kept.entry(self.reason()).or_insert_with(|| Rc::new(Told::new(self)));
-            Rc::clone(told)
-        })
-        .to(request_id)
+        let told = KEPT.with_borrow_mut(|kept| {
+            Rc::clone(kept.entry(self.reason()).or_insert_with(|| Rc::new(Told::new(self))))
+        });
+        let mut reply = told.to(request_id);
+        if let Some(seconds) = self.retry_after().filter(|_| self.is_of_the_store()) {
+            reply.fields.set(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        reply
     }
 
     /// Whether its reason says all of it.
@@ -183,6 +186,23 @@ mod tests {
             let first = said.entry(refusal.reason()).or_insert_with(|| says.clone());
             assert_eq!(*first, says, "{refusal:?}");
         }
+    }
+
+    #[test]
+    fn who_is_refused_together_for_the_store_does_not_come_back_together() {
+        let error = std::sync::Arc::new(crate::store::StoreError::BadRecord { field: "x".into() });
+        let after = |why: Unresolved| {
+            let refusal = Refusal::Unresolved(why);
+            let told = [refusal.response(&HeaderValue::from_static("id")), refusal.envelope(None)];
+            told.map(|reply| reply.fields.only(&RETRY_AFTER).map(|seconds| seconds.to_owned()))
+        };
+        for why in [Unresolved::StoreBusy, Unresolved::StoreUnavailable(error.clone())] {
+            let mut seen: Vec<_> = (0..3).flat_map(|_| after(why.clone())).flatten().collect();
+            seen.sort_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+            assert_eq!(seen, ["1", "1", "2", "2", "3", "3"], "{why:?}");
+        }
+        // Trying again does not mend a record.
+        assert_eq!(after(Unresolved::StoreBadRecord(error)), [None, None]);
     }
 
     #[test]

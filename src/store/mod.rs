@@ -18,6 +18,7 @@ pub(crate) mod testing;
 mod topologies;
 #[cfg(test)]
 mod topology_tests;
+mod turns;
 
 #[cfg(test)]
 mod behaviour_tests;
@@ -31,6 +32,7 @@ use std::{
 
 use uuid::Uuid;
 
+pub use self::turns::{Crowd, Source, Turn};
 use self::{
     file::FileStore,
     foreign::ForeignFound,
@@ -67,6 +69,12 @@ pub enum StoreError {
     BadRecord {
         /// Which part of the record; never its value.
         field: String,
+    },
+    /// It was not asked: as many questions are there as it may have at once, and as many wait as may.
+    #[error("{store} is asked as much as it may be at once")]
+    Busy {
+        /// Which store, without a password.
+        store: String,
     },
     /// It answered that it will not, or cannot.
     #[error("{store} failed: {cause}")]
@@ -212,6 +220,45 @@ impl Store {
         match self {
             Self::Redis(store) => store.ear(),
             Self::File(_) | Self::Memory(_) => None,
+        }
+    }
+
+    /// A turn for the questions of one look-up, asked for by `source`: hold it until they are answered.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Busy`] when there is none within the store's deadline.
+    pub async fn turn(&self, source: Source) -> Result<Turn, StoreError> {
+        match self {
+            Self::Redis(store) => store.turn(source).await,
+            Self::File(_) | Self::Memory(_) => Ok(Turn::of_none()),
+        }
+    }
+
+    /// A turn that nobody who waits could have had.
+    #[must_use]
+    pub fn spare_turn(&self) -> Option<Turn> {
+        match self {
+            Self::Redis(store) => store.turns().spare(),
+            Self::File(_) | Self::Memory(_) => Some(Turn::of_none()),
+        }
+    }
+
+    /// How many look-ups are at the store, and wait.
+    #[must_use]
+    pub fn crowd(&self) -> Crowd {
+        match self {
+            Self::Redis(store) => store.turns().crowd(),
+            Self::File(_) | Self::Memory(_) => Crowd::default(),
+        }
+    }
+
+    /// Whether an answer has to be waited for.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        match self {
+            Self::Redis(_) => true,
+            Self::File(_) | Self::Memory(_) => false,
         }
     }
 

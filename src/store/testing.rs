@@ -55,6 +55,8 @@ pub(crate) fn redis_at(address: RedisAddress) -> RedisStore {
         database: 0,
         prefix: "tg:".to_owned(),
         timeout: Duration::from_millis(300),
+        questions: 256,
+        waiting: 1_024,
     }
 }
 

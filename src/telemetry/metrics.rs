@@ -95,6 +95,8 @@ pub struct WorkerMetrics {
     connections: AtomicU64,
     /// Connections that have switched protocols.
     tunnels: AtomicU64,
+    /// Look-ups at the store, those that wait for a turn, and those that got none.
+    crowd: [AtomicU64; 3],
 }
 
 impl WorkerMetrics {
@@ -110,6 +112,7 @@ impl WorkerMetrics {
             handshakes: Default::default(),
             connections: AtomicU64::new(0),
             tunnels: AtomicU64::new(0),
+            crowd: Default::default(),
         }
     }
 
@@ -152,6 +155,14 @@ impl WorkerMetrics {
     /// Sets how many tunnels this worker carries.
     pub fn set_tunnels(&self, open: usize) {
         self.tunnels.store(open as u64, Relaxed);
+    }
+
+    /// Sets how many of this worker's look-ups are at the store and wait for it, and how many were refused
+    /// since the start.
+    pub fn set_crowd(&self, asking: usize, waiting: usize, refused: u64) {
+        for (cell, count) in self.crowd.iter().zip([asking as u64, waiting as u64, refused]) {
+            cell.store(count, Relaxed);
+        }
     }
 
     /// Sets how many connections this worker serves.
@@ -349,6 +360,14 @@ impl Metrics {
         let tunnels = self.sum(|worker| worker.tunnels.load(Relaxed));
         gauge(to, "tunnels", "Connections that have switched protocols, open now", tunnels)?;
         self.encode_worker_connections(to)?;
+        let crowd = |place: usize| self.sum(|worker| worker.crowd[place].load(Relaxed));
+        let (asking, waiting, refused) = (crowd(0), crowd(1), crowd(2));
+        gauge(to, "store_lookups", "Look-ups of credentials at the store now", asking)?;
+        gauge(to, "store_lookups_waiting", "Look-ups that wait for a turn there", waiting)?;
+        let help = "Look-ups that got no turn";
+        let encoder =
+            to.encode_descriptor("store_lookups_refused", help, None, MetricType::Counter)?;
+        ConstCounter::new(refused).encode(encoder)?;
         let up = self.process.store_up.load(Relaxed);
         gauge(to, "store_up", "1 while the store answers", up)?;
         let loaded = self.process.config_loaded_s.load(Relaxed);
@@ -395,6 +414,7 @@ mod tests {
         worker.would_deny("token_expired");
         worker.lookup(0);
         worker.set_connections(3);
+        worker.set_crowd(5, 7, 11);
         worker.handshake(Handshake::Unfinished);
         let (backend, server) = ("app".to_owned(), "http://10.0.0.1:9000".to_owned());
         metrics.process.set_servers(vec![ServerState { backend, server, up: true }]);
@@ -415,6 +435,9 @@ mod tests {
                 "tollgate_request_duration_seconds histogram",
                 "tollgate_requests counter",
                 "tollgate_responses counter",
+                "tollgate_store_lookups gauge",
+                "tollgate_store_lookups_refused counter",
+                "tollgate_store_lookups_waiting gauge",
                 "tollgate_store_up gauge",
                 "tollgate_tls_handshakes counter",
                 "tollgate_tunnels gauge",
@@ -431,6 +454,9 @@ mod tests {
             r#"tollgate_request_duration_seconds_bucket{le="+Inf"} 2"#,
             r#"tollgate_tls_handshakes_total{result="unfinished"} 1"#,
             "tollgate_connections 3",
+            "tollgate_store_lookups 5",
+            "tollgate_store_lookups_waiting 7",
+            "tollgate_store_lookups_refused_total 11",
             r#"tollgate_backend_server_up{backend="app",server="http://10.0.0.1:9000"} 1"#,
             r#"tollgate_worker_connections{worker="0"} 3"#,
         ] {

@@ -23,6 +23,7 @@ mod faults;
 mod faulty;
 mod gauntlet;
 mod grpc;
+mod herd;
 mod hostile;
 mod http2;
 mod introduced;

@@ -175,7 +175,8 @@ fn check_outage(gate: &Gateway, token: &str) {
         let asked = Instant::now();
         let answer = gate.ask(get("/orders", &bearer(token)));
         assert_eq!(answer.verdict(), "503 store_unavailable");
-        assert_eq!(answer.field("retry-after"), Some("1"));
+        let wait: u32 = answer.field("retry-after").unwrap().parse().unwrap();
+        assert!((1..=3).contains(&wait), "{wait} s");
         assert_eq!(answer.field("www-authenticate"), None, "nothing was said of the token");
         assert!(asked.elapsed() < limit, "{:?}", asked.elapsed());
     };

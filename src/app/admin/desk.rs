@@ -214,6 +214,10 @@ impl Desk {
             Err(Unresolved::StoreUnavailable(error) | Unresolved::StoreBadRecord(error)) => {
                 Err((*error).clone().into())
             }
+            Err(Unresolved::StoreBusy) => {
+                let store = self.store.health().store;
+                Err(StoreError::Busy { store }.into())
+            }
             Err(why) => Ok(Shown::nobody(None, &why)),
         }
     }

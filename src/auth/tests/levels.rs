@@ -128,6 +128,37 @@ fn a_hundred_equal_misses_on_two_workers_ask_once() {
 }
 
 #[test]
+fn tokens_of_one_principal_that_are_missed_at_once_ask_for_it_once() {
+    let server = TestRedis::start();
+    let proxy = HoldingProxy::before(&server);
+    on_worker(async {
+        let near = long();
+        let store = redis(proxy.port, PATIENT, &near).await;
+        let resolver = Rc::new(own(&near, &store));
+        let mut tokens = Vec::new();
+        for number in 0..50 {
+            tokens.push(issue(&store, number, "ann", NEVER_MS).await);
+        }
+        let before = (server.calls("get"), server.calls("hmget"));
+        proxy.hold("\"subject\"");
+        let questions: Vec<_> = tokens
+            .into_iter()
+            .map(|token| {
+                let resolver = Rc::clone(&resolver);
+                tokio::task::spawn_local(async move { resolver.resolve(&token, now()).await })
+            })
+            .collect();
+        until("all have asked", || server.calls("get") == before.0 + 50 && proxy.is_holding())
+            .await;
+        proxy.release();
+        for question in questions {
+            assert_eq!(question.await.unwrap().unwrap().identity.principal.id, "ann");
+        }
+        assert_eq!((server.calls("get"), server.calls("hmget")), (before.0 + 50, before.1 + 1));
+    });
+}
+
+#[test]
 fn an_unknown_token_is_asked_for_once_a_second_and_works_soon_after_it_is_issued() {
     let server = TestRedis::start();
     on_worker(async {

@@ -13,6 +13,7 @@ use std::{
 
 use uuid::Uuid;
 
+mod ahead;
 mod foreign;
 mod levels;
 mod outage;

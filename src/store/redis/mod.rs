@@ -30,15 +30,20 @@ mod slots;
 mod tallies;
 mod tls;
 
-use std::{rc::Rc, sync::Arc, time::SystemTime};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use redis::{Cmd, Pipeline};
 use uuid::Uuid;
 
 use self::{dial::Dialer, links::Links};
 use super::{
-    Health, LinkEvent, StoreError, first_generation,
+    Health, LinkEvent, Source, StoreError, Turn, first_generation,
     foreign::{self, ForeignFound, Raw},
+    turns::Turns,
 };
 use crate::{
     config::{Foreign, ForeignRecord, RedisAddress, RedisStore},
@@ -74,6 +79,9 @@ pub struct RedisOrigin {
     address: Arc<RedisAddress>,
     dialer: Arc<Dialer>,
     prefix: Arc<str>,
+    /// Look-ups that a worker may have at the store, and waiting.
+    turns: (usize, usize),
+    timeout: Duration,
 }
 
 impl RedisOrigin {
@@ -84,7 +92,8 @@ impl RedisOrigin {
     /// [`StoreError::Failed`] when the certificates cannot be read.
     pub(super) fn open(config: &RedisStore) -> Result<Self, StoreError> {
         let (dialer, address) = (Arc::new(Dialer::new(config)?), Arc::new(config.address.clone()));
-        Ok(Self { address, dialer, prefix: config.prefix.as_str().into() })
+        let (prefix, timeout) = (config.prefix.as_str().into(), config.timeout);
+        Ok(Self { address, dialer, prefix, turns: (config.questions, config.waiting), timeout })
     }
 
     pub(super) fn attach(
@@ -94,7 +103,8 @@ impl RedisOrigin {
     ) -> RedisLink {
         let (dialer, prefix) = (Arc::clone(&self.dialer), Arc::clone(&self.prefix));
         let links = Links::start(&self.address, dialer, Arc::clone(&prefix), fences, on_link);
-        RedisLink { links: Rc::new(links), prefix }
+        let turns = Turns::new(self.turns.0, self.turns.1, self.timeout);
+        RedisLink { links: Rc::new(links), prefix, turns }
     }
 }
 
@@ -103,11 +113,21 @@ impl RedisOrigin {
 pub struct RedisLink {
     links: Rc<Links>,
     prefix: Arc<str>,
+    turns: Rc<Turns>,
 }
 
 impl RedisLink {
     pub(super) fn ear(&self) -> Option<Ear> {
         self.links.ear()
+    }
+
+    pub(super) fn turns(&self) -> &Rc<Turns> {
+        &self.turns
+    }
+
+    pub(super) async fn turn(&self, source: Source) -> Result<Turn, StoreError> {
+        let full = |_| StoreError::Busy { store: self.links.store().to_owned() };
+        self.turns.take(source).await.map_err(full)
     }
 
     fn token_key(&self, id: Uuid) -> String {

@@ -40,7 +40,7 @@ impl Redis {
     }
 
     /// With more words on its command line.
-    pub(super) fn start_as(password: Option<&str>, words: &[&str]) -> Self {
+    pub(crate) fn start_as(password: Option<&str>, words: &[&str]) -> Self {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let (folder, password) = (TempDir::new().unwrap(), password.map(str::to_owned));
         let (port, child) = until("a Redis on a free port", || {
@@ -55,7 +55,7 @@ impl Redis {
         format!("127.0.0.1:{}", self.port)
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
@@ -86,6 +86,25 @@ impl Redis {
         let principal = format!("tollgate:principal:user:{}", token.record.subject);
         let generation = token.record.generation.to_string();
         self.command(&["HSET", &principal, "generation", &generation, "active", "1"]);
+    }
+
+    /// Keeps many, over one connection.
+    pub(crate) fn keep_all(&self, tokens: &[Token]) {
+        let texts = tokens.iter().flat_map(|token| {
+            let record = serde_json::to_string(&token.record).unwrap();
+            let principal = format!("tollgate:principal:user:{}", token.record.subject);
+            let generation = token.record.generation.to_string();
+            [
+                vec!["SET".to_owned(), token_key(token), record],
+                ["HSET", &principal, "generation", &generation, "active", "1"]
+                    .map(str::to_owned)
+                    .into(),
+            ]
+        });
+        let texts: Vec<Vec<String>> = texts.collect();
+        let commands: Vec<Vec<&str>> =
+            texts.iter().map(|words| words.iter().map(String::as_str).collect()).collect();
+        call(self.port, &commands).expect("Redis has gone");
     }
 
     /// A fresh token of `subject`, kept.
@@ -179,7 +198,7 @@ fn launch(port: u16, folder: &Path, password: Option<&str>, words: &[String]) ->
 }
 
 /// Commands on a connection of their own, and the answer to the last. `None`: no connection.
-pub(super) fn call(port: u16, commands: &[Vec<&str>]) -> Option<Option<String>> {
+pub(crate) fn call(port: u16, commands: &[Vec<&str>]) -> Option<Option<String>> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut reader = BufReader::new(stream.try_clone().unwrap());
