@@ -94,6 +94,7 @@ impl From<Failure> for Unresolved {
                 StoreError::BadRecord { .. } => Self::StoreBadRecord(error),
                 StoreError::TimedOut { .. }
                 | StoreError::Unreachable { .. }
+                | StoreError::NotReplicated { .. }
                 | StoreError::Failed { .. } => Self::StoreUnavailable(error),
             },
         }

@@ -3,7 +3,8 @@
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
-    RedisAddress, RedisLogin, RedisNode, RedisStore, RedisTls, Store, address, defaults,
+    RedisAddress, RedisLogin, RedisNode, RedisStore, RedisTls, Store, WaitReplicas, address,
+    defaults,
     disk::FILE_BYTES_MAX,
     interpolate::reason,
     reader::{Table, Text, Value},
@@ -18,6 +19,10 @@ const CLUSTER_HELP: &str =
 
 /// At most what a client is promised to wait while the store is away.
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3);
+
+/// More replicas of one server than anybody has.
+const REPLICAS_MAX: u64 = 16;
+const REPLICAS_HELP: &str = "`\"auto\"`, `0`, or how many replicas must have a write";
 
 /// Most hosts that a URL may name.
 const HOSTS_MAX: usize = 32;
@@ -36,6 +41,7 @@ struct Extras {
     sentinel_login: Option<RedisLogin>,
     prefix: String,
     timeout: Duration,
+    wait_replicas: WaitReplicas,
 }
 
 impl Default for Extras {
@@ -45,6 +51,7 @@ impl Default for Extras {
             sentinel_login: None,
             prefix: defaults::STORE_PREFIX.to_owned(),
             timeout: defaults::STORE_TIMEOUT,
+            wait_replicas: defaults::STORE_WAIT_REPLICAS,
         }
     }
 }
@@ -67,6 +74,7 @@ fn from_table(table: Table) -> Option<Store> {
     let files = ["ca", "certificate", "key"].map(|key| table.get(key));
     let auth = table.get("sentinel-auth");
     let (prefix, timeout) = (table.get("prefix"), table.get("timeout"));
+    let replicas = table.get("wait-replicas");
     let mut extras = Extras { tls: read_tls(&files), ..Extras::default() };
     extras.sentinel_login = auth.as_ref().and_then(read_sentinel_auth);
     if let Some(prefix) = prefix.as_ref().and_then(read_prefix) {
@@ -74,6 +82,9 @@ fn from_table(table: Table) -> Option<Store> {
     }
     if let Some(timeout) = timeout.as_ref().and_then(|timeout| timeout.duration(TIMEOUTS)) {
         extras.timeout = timeout;
+    }
+    if let Some(replicas) = replicas.as_ref().and_then(read_wait_replicas) {
+        extras.wait_replicas = replicas;
     }
     table.done();
     let url = url?;
@@ -90,7 +101,7 @@ fn from_table(table: Table) -> Option<Store> {
             auth.bad("`store.sentinel-auth` is for `redis+sentinel://` only", "remove it");
         }
     } else {
-        for extra in files.iter().chain([&auth, &prefix, &timeout]).flatten() {
+        for extra in files.iter().chain([&auth, &prefix, &timeout, &replicas]).flatten() {
             extra.bad(format!("`{}` is for a Redis only", extra.path), "remove it");
         }
     }
@@ -117,6 +128,7 @@ fn from_url(value: &Value, text: &Text, extras: Extras) -> Option<Store> {
             database: url.database,
             prefix: extras.prefix,
             timeout: extras.timeout,
+            wait_replicas: extras.wait_replicas,
         }))),
         Err(hint) => {
             // The URL may hold a password: it is never quoted.
@@ -266,6 +278,22 @@ fn read_prefix(value: &Value) -> Option<String> {
         return None;
     }
     Some(text.text)
+}
+
+/// `"auto"`, or a number.
+fn read_wait_replicas(value: &Value) -> Option<WaitReplicas> {
+    if value.says("auto") {
+        return Some(WaitReplicas::Auto);
+    }
+    if value.is_text() {
+        let text = value.text()?;
+        let hint = format!("expected {REPLICAS_HELP}; a number has no quotes");
+        value.bad(format!("{} is no value of `{}`", text.quoted(), value.path), hint);
+        return None;
+    }
+    let count = value.integer(0..=REPLICAS_MAX)?;
+    let count = u8::try_from(count).ok()?;
+    Some(if count == 0 { WaitReplicas::Never } else { WaitReplicas::Always(count) })
 }
 
 /// `ca`, `certificate` and `key`. A file that is not there must not be noticed by the first connection.

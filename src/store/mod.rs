@@ -68,6 +68,19 @@ pub enum StoreError {
         /// Which part of the record; never its value.
         field: String,
     },
+    /// It made a write, and too few replicas had it in time: a fail-over may lose it. Safe to repeat.
+    #[error(
+        "{store} made the write, and {had} of {wanted} replicas had it in time: it may be lost when a replica \
+         takes over; it is safe to repeat"
+    )]
+    NotReplicated {
+        /// Which store, without a password.
+        store: String,
+        /// How many were to have it.
+        wanted: u8,
+        /// How many had it when the time was over.
+        had: u8,
+    },
     /// It answered that it will not, or cannot.
     #[error("{store} failed: {cause}")]
     Failed {
@@ -130,6 +143,8 @@ pub struct Warning {
 
 /// What it means that a store takes no writes.
 const NO_WRITES: &str = "tokens are read; nothing can be issued or revoked";
+/// What it means that a store does not take the writes that replicas must have.
+const NO_REVOCATIONS: &str = "tokens are read and issued; none can be revoked";
 /// What it means that a store has no room, but can make some.
 const NO_ROOM: &str = "tokens are read and revoked; none can be issued";
 /// What it means that a store does not tell of changes.

@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, LocalOptions};
 
 use super::{HealthState, Store};
 use crate::{
-    config::{RedisAddress, RedisLogin, RedisNode, RedisStore},
+    config::{RedisAddress, RedisLogin, RedisNode, RedisStore, WaitReplicas},
     tick,
     token::record::TokenRecord,
 };
@@ -55,6 +55,7 @@ pub(crate) fn redis_at(address: RedisAddress) -> RedisStore {
         database: 0,
         prefix: "tg:".to_owned(),
         timeout: Duration::from_millis(300),
+        wait_replicas: WaitReplicas::Auto,
     }
 }
 

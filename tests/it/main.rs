@@ -26,6 +26,7 @@ mod grpc;
 mod hostile;
 mod http2;
 mod introduced;
+mod lasting;
 mod layers;
 mod openapi;
 mod operating;

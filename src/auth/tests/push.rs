@@ -33,7 +33,7 @@ fn a_change_made_elsewhere_ends_what_is_cached_and_nothing_else_does() {
     on_worker(async {
         let near = told();
         let store = redis(server.port, PATIENT, &near).await;
-        assert!(store.health().facts.ends_with(", push on"), "{:?}", store.health());
+        assert!(store.health().facts.contains(", push on"), "{:?}", store.health());
         let (hot, near_only) = (own(&near, &store), own(&near, &store));
         for number in 0..4 {
             let (command, expected) = changes(number)[number as usize].clone();

@@ -40,7 +40,7 @@ impl Redis {
     }
 
     /// With more words on its command line.
-    pub(super) fn start_as(password: Option<&str>, words: &[&str]) -> Self {
+    pub(crate) fn start_as(password: Option<&str>, words: &[&str]) -> Self {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let (folder, password) = (TempDir::new().unwrap(), password.map(str::to_owned));
         let (port, child) = until("a Redis on a free port", || {
