@@ -333,6 +333,15 @@ impl Store {
         }
     }
 
+    /// How long a change took from its command until this handle was told of it, tried with a key of no
+    /// meaning. `None` where nothing tells of changes, or the store cannot be asked.
+    pub async fn probe(&self) -> Option<Duration> {
+        match self {
+            Self::Redis(store) => store.probe().await,
+            Self::File(_) | Self::Memory(_) => None,
+        }
+    }
+
     /// How the store is doing, without asking it: the link of Redis asks every second by itself.
     #[must_use]
     pub fn health(&self) -> Health {

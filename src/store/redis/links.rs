@@ -35,6 +35,8 @@ pub(super) struct Settings<'s> {
 pub(super) struct Links {
     dialer: Arc<Dialer>,
     hearing: Rc<Hearing>,
+    changes: Arc<Changes>,
+    fences: Arc<Fences>,
     replicas: WaitReplicas,
     topology: Topology,
 }
@@ -53,11 +55,12 @@ impl Links {
         on_link: impl Fn(LinkEvent) + 'static,
     ) -> Self {
         let Settings { address, replicas, dialer, prefix, nobodys } = settings;
-        let hearing = Rc::new(Hearing::new(fences));
+        let (hearing, fences) = (Rc::new(Hearing::new(fences)), Arc::clone(fences));
+        let changes = Arc::new(Changes::new(Arc::clone(&fences), prefix));
         let common = Common {
             dialer: Arc::clone(&dialer),
-            changes: Arc::new(Changes::new(Arc::clone(fences), prefix)),
-            fences: Arc::clone(fences),
+            changes: Arc::clone(&changes),
+            fences: Arc::clone(&fences),
             hearing: Rc::clone(&hearing),
             nobodys,
         };
@@ -70,17 +73,27 @@ impl Links {
             RedisAddress::Cluster { seeds } => {
                 let cluster = Cluster::start(common, seeds.clone(), replicas, on_link);
                 let topology = Topology::Cluster(cluster);
-                return Self { dialer, hearing, replicas, topology };
+                return Self { dialer, hearing, changes, fences, replicas, topology };
             }
         };
         let link = Link::start(common.clone(), place, 0, on_link);
         let guard = Guard::start(&common, replicas, &link, 0);
         let topology = Topology::One(link, guard);
-        Self { dialer, hearing, replicas, topology }
+        Self { dialer, hearing, changes, fences, replicas, topology }
     }
 
     pub(super) fn store(&self) -> &str {
         &self.dialer.store
+    }
+
+    /// Whom these links tell of changes.
+    pub(super) fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// What moves when they tell of one.
+    pub(super) fn fences(&self) -> &Fences {
+        &self.fences
     }
 
     /// What is read over these links carries it.

@@ -6,6 +6,7 @@
 //! | `{prefix}principal:user:<id>`  | hash: `generation`, `active` (1 or 0)  | none                 |
 //! | `{prefix}{<slot>}<name>`       | a document: any bytes                  | none                 |
 //! | `{prefix}{<slot>}<set>`        | sorted set of members, each of score 0 | none                 |
+//! | `{prefix}probe:<number>`       | nothing: how long a change takes to be told | 5 s             |
 //! | `{prefix}tally:<key>`          | how often it was counted               | its window           |
 //!
 //! `{prefix}` is the configured one; the braces around a slot (`dir`, or an application's UUID in
@@ -24,6 +25,7 @@ mod links;
 mod live;
 mod map;
 mod place;
+mod probe;
 mod replicas;
 mod reply;
 mod sentinels;

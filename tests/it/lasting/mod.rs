@@ -1,5 +1,6 @@
 //! What an acknowledged token and an acknowledged revocation are worth, when what keeps them is lost.
 
+mod lag;
 mod redis;
 mod replicas;
 
