@@ -1,6 +1,6 @@
 //! How late a change is seen is measured, wherever the store tells of changes.
 
-use super::{TABLES, start};
+use super::{TABLES, issue, start, verdict};
 use crate::harness::{
     backend::Backend,
     fleets::{Cluster, Sentinel},
@@ -44,4 +44,26 @@ fn it_is_not_measured_where_nothing_is_told() {
     until("some time", || (redis.count("info") > 40).then_some(()));
     assert_eq!(gate.metric(COUNT), 0.0);
     assert_eq!(redis.count("exists"), 0);
+}
+
+#[test]
+fn looks_into_the_near_cache_are_counted() {
+    let (backend, redis) = (Backend::plain(), Redis::start());
+    let gate = start(&backend, &format!("{:?}", redis.url()));
+    let count = |name: &str| gate.metric(&format!("tollgate_near_cache_{name}"));
+    let token = issue(&gate, "ann").unwrap();
+    let before = (count("hits_total"), count("misses_total"));
+    for _ in 0..5 {
+        assert_eq!(verdict(&gate, &token), "200");
+    }
+    until("five looks", || {
+        let looks = count("hits_total") + count("misses_total") - before.0 - before.1;
+        (looks >= 5.0).then_some(())
+    });
+    assert!(count("misses_total") > before.1 && count("hits_total") > before.0);
+    assert_eq!(count("entries"), 1.0);
+    let told = count("invalidations_total");
+    redis.command(&["HINCRBY", "tollgate:principal:user:ann", "generation", "1"]);
+    until("it to be told", || (count("invalidations_total") > told).then_some(()));
+    assert_eq!(verdict(&gate, &token), "401 token_revoked");
 }
