@@ -13,7 +13,9 @@ use std::{
 
 use uuid::Uuid;
 
+mod explorer;
 mod foreign;
+mod interleavings;
 mod levels;
 mod outage;
 mod push;
