@@ -44,6 +44,9 @@ const BOOTSTRAP_WAIT: Duration = Duration::from_secs(2);
 /// Longest wait for a store that is not required before we take another process's place.
 const STORE_WAIT: Duration = Duration::from_secs(5);
 
+/// Between two probes of how long the store takes to tell of a change.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
 /// How often the control thread looks whether a reload has brought another `secret`.
 const RESEAL_EVERY: Duration = Duration::from_secs(5);
 
@@ -90,6 +93,10 @@ impl Control {
     }
 
     fn readiness(&self) -> Readiness {
+        let near = &self.shared.current.load().near;
+        let entries = u64::try_from(near.entries()).unwrap_or(u64::MAX);
+        self.metrics.process.near_entries.store(entries, Relaxed);
+        self.metrics.process.near_invalidations.store(near.fences().moves(), Relaxed);
         Readiness {
             draining: self.shared.draining.load(Relaxed),
             requires_store: self.shared.current.load().config.ready_requires_store,
@@ -144,6 +151,7 @@ impl App {
         Reloader::new(&mut self).reload(false, &mut files); // changed since it was read?
         bootstrap(&control).await;
         spawn_local(reseal(Rc::clone(&control)));
+        spawn_local(probe(Rc::clone(&control)));
         spawn_local(backends::tend(Rc::clone(&control)));
         match &self.screen {
             Some(screen) => drop(writeln!(io::stdout(), "{screen}")), // or nobody is left to read it
@@ -301,6 +309,18 @@ async fn reseal(control: Rc<Control>) {
             }
         }
         tokio::time::sleep(RESEAL_EVERY).await;
+    }
+}
+
+/// Measures now and then how long the store takes to tell of a change: over this thread's connections, which
+/// are like those of the workers.
+async fn probe(control: Rc<Control>) {
+    loop {
+        tokio::time::sleep(PROBE_EVERY).await;
+        let (_, store) = control.store();
+        if let Some(lag) = store.probe().await {
+            control.metrics.process.revocation_lag.observe(lag);
+        }
     }
 }
 

@@ -223,6 +223,9 @@ impl NearCache {
         ask: impl Fn() -> F,
     ) -> Result<Found, Failure> {
         let (fences, lifetimes) = (&*self.fences, self.lifetimes);
+        // Whoever comes after a link was lost takes no answer to a question of before: what changed
+        // meanwhile may never be told.
+        let epoch = fences.epoch();
         let counts = |confirmed: &Confirmed| confirmed.counts(fences, Instant::now());
         let worth = |confirmed: &Confirmed| confirmed.is_of_use(fences, lifetimes, Instant::now());
         for _ in 0..TRIES {
@@ -234,7 +237,9 @@ impl NearCache {
             };
             match self.confirmed.find(&key, counts, worth, question).await {
                 Ok(cache::Found::Kept(confirmed)) => return Ok(Found::Near(confirmed)),
-                Ok(cache::Found::Asked(confirmed)) if confirmed.unrevoked(&self.fences) => {
+                Ok(cache::Found::Asked(confirmed))
+                    if confirmed.unrevoked(&self.fences) && confirmed.reading.is_since(epoch) =>
+                {
                     return Ok(Found::Asked(confirmed));
                 }
                 Err(Failure::Refused(refusal)) if self.fences.hold(&refusal.marks) => {
@@ -339,12 +344,12 @@ impl NearCache {
 
     /// Bumps when dropped: after the store's acknowledgement and before ours, and also when the
     /// store failed or nobody waits any more, since the write may have happened all the same.
-    fn bump_at_end(&self, fence: Fence) -> BumpAtEnd<'_> {
+    pub(super) fn bump_at_end(&self, fence: Fence) -> BumpAtEnd<'_> {
         BumpAtEnd { fences: &self.fences, fence }
     }
 }
 
-struct BumpAtEnd<'a> {
+pub(super) struct BumpAtEnd<'a> {
     fences: &'a Fences,
     fence: Fence,
 }

@@ -31,6 +31,7 @@ use crate::{
         Source, Store, StoreError,
         foreign::{self, ForeignFound},
     },
+    telemetry::metrics::WorkerMetrics,
     token::{
         keyring::{Keyring, Verified},
         record::TokenRecord,
@@ -95,6 +96,7 @@ impl From<Failure> for Unresolved {
                 StoreError::Busy { .. } => Self::StoreBusy,
                 StoreError::TimedOut { .. }
                 | StoreError::Unreachable { .. }
+                | StoreError::NotReplicated { .. }
                 | StoreError::Failed { .. } => Self::StoreUnavailable(error),
             },
         }
@@ -121,6 +123,7 @@ pub struct Resolver {
     directory: Option<Directory>,
     pub(super) hot: RefCell<HotLevel>,
     owners: Owners,
+    metrics: Option<Arc<WorkerMetrics>>,
 }
 
 impl std::fmt::Debug for Resolver {
@@ -134,13 +137,19 @@ impl Resolver {
     #[must_use]
     pub fn new(scheme: Scheme, near: NearCache, store: Store) -> Self {
         let hot = RefCell::new(HotLevel::new(&near, store.is_remote()));
-        Self { scheme, near, store, directory: None, hot, owners: Owners::new() }
+        Self { scheme, near, store, directory: None, hot, owners: Owners::new(), metrics: None }
     }
 
     /// The same, for principals of `directory`.
     #[must_use]
     pub fn over(self, directory: Option<Directory>) -> Self {
         Self { directory, ..self }
+    }
+
+    /// The same, whose looks into the near cache are counted.
+    #[must_use]
+    pub fn counted(self, metrics: Arc<WorkerMetrics>) -> Self {
+        Self { metrics: Some(metrics), ..self }
     }
 
     /// The directory that this resolver asks.
@@ -211,12 +220,20 @@ impl Resolver {
         source: Source,
     ) -> Result<Resolved, Unresolved> {
         let proof = self.prove(token, now_ms)?;
-        match self.near.kept(&proof.key()) {
+        match self.kept(&proof.key()) {
             Some(Ok(confirmed)) => Ok(Resolved::here(self.remember(token, confirmed), Level::Near)),
             Some(Err(why)) => Err(why),
             // Boxed: the questions' futures are large, and every request would carry room for them.
             None => Box::pin(self.ask(token, proof, source)).await,
         }
+    }
+
+    fn kept(&self, key: &Key) -> Option<Result<Confirmed, Unresolved>> {
+        let kept = self.near.kept(key);
+        if let Some(metrics) = &self.metrics {
+            metrics.near(kept.is_some());
+        }
+        kept
     }
 
     /// What can be said of a token without asking anyone.
@@ -363,7 +380,7 @@ impl Resolver {
             self.confirmed(standing, (None, NEVER_MS), reading)
         };
         let key = Key::of_digest(digest);
-        let found = match self.near.kept(&key) {
+        let found = match self.kept(&key) {
             Some(known) => Found::Near(known?),
             None => self.near.find(key, || self.in_turn(Source::of(address), ask())).await?,
         };

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::{
-    Backend, Config, RedisAddress, Server, Store, defaults::WORKERS_MAX, instant, report::plural,
-    show_duration,
+    Backend, Config, RedisAddress, Server, Store, WaitReplicas, defaults::WORKERS_MAX, instant,
+    report::plural, show_duration,
 };
 use crate::policy::{
     Requirement, Rule,
@@ -176,15 +176,23 @@ fn store_line(config: &Config) -> Option<String> {
         Some(workers) => format!("{workers} worker{} + 1 = {}", plural(workers), workers + 1),
         None => format!("a worker per core (at most {WORKERS_MAX}) + 1"),
     };
-    let whom = match &redis.address {
-        RedisAddress::One(_) | RedisAddress::Unix(_) => "it".to_owned(),
+    let (whom, server) = match &redis.address {
+        RedisAddress::One(_) | RedisAddress::Unix(_) => ("it".to_owned(), "it"),
         RedisAddress::Sentinel { sentinels, .. } => {
             let count = sentinels.len();
-            format!("the master, and as many to each of {count} sentinel{}", plural(count))
+            let whom =
+                format!("the master, and as many to each of {count} sentinel{}", plural(count));
+            (whom, "the master")
         }
-        RedisAddress::Cluster { .. } => "each node that has slots".to_owned(),
+        RedisAddress::Cluster { .. } => ("each node that has slots".to_owned(), "each of them"),
     };
-    Some(format!("Redis: each gateway holds so many connections to {whom}:  {each}"))
+    let more = match redis.wait_replicas {
+        WaitReplicas::Never => String::new(),
+        WaitReplicas::Auto | WaitReplicas::Always(_) => {
+            format!("; as many more to {server} for writes that replicas must have")
+        }
+    };
+    Some(format!("Redis: each gateway holds so many connections to {whom}:  {each}{more}"))
 }
 
 /// How far `permissions` is open is in the store, and not in the file.

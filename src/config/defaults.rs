@@ -7,7 +7,7 @@ use crate::{
     request::path::{Case, EmptySegments, EncodedSlash, Punctuation},
 };
 
-use super::{AccessLog, HostField, Http, Management};
+use super::{AccessLog, HostField, Http, Management, WaitReplicas};
 
 /// Loopback: a gateway opens no port to others that nobody asked for.
 pub(super) const LISTEN: &str = "127.0.0.1:8080";
@@ -34,6 +34,10 @@ pub(super) const STORE_QUESTIONS: usize = 256;
 
 /// Look-ups of a worker that wait for that: what a Redis that is well answers long before the deadline.
 pub(super) const STORE_WAITING: usize = 1_024;
+
+/// What was taken away stays away when a replica takes over, and where there is none nobody waits. What was
+/// given and is lost shows itself: its owner asks for another.
+pub(super) const STORE_WAIT_REPLICAS: WaitReplicas = WaitReplicas::Auto;
 
 /// 256 bits in hexadecimal are 64 characters, in base64 43; 32 is the least that can hold 128 bits of them.
 pub(super) const SECRET_CHARS_MIN: usize = 32;

@@ -59,7 +59,7 @@ pub use usergrid::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 pub use values::{
     AccessLog, Address, Bootstrap, Cors, ExpiresAt, FieldAt, Foreign, ForeignRecord, IdentityField,
     KeyPiece, Limits, LineForm, ListAt, Listen, Management, Manner, Network, Piece, RedisAddress,
-    RedisLogin, RedisNode, RedisStore, RedisTls, Store, TimeUnit, Tokens, Usergrid,
+    RedisLogin, RedisNode, RedisStore, RedisTls, Store, TimeUnit, Tokens, Usergrid, WaitReplicas,
 };
 
 use crate::{

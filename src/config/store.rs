@@ -3,7 +3,8 @@
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
-    RedisAddress, RedisLogin, RedisNode, RedisStore, RedisTls, Store, address, defaults,
+    RedisAddress, RedisLogin, RedisNode, RedisStore, RedisTls, Store, WaitReplicas, address,
+    defaults,
     disk::FILE_BYTES_MAX,
     interpolate::reason,
     reader::{Table, Text, Value},
@@ -21,6 +22,10 @@ const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration:
 
 /// More look-ups at once than a worker could hold the requests of.
 const LOOKUPS_MAX: u64 = 1_000_000;
+
+/// More replicas of one server than anybody has.
+const REPLICAS_MAX: u64 = 16;
+const REPLICAS_HELP: &str = "`\"auto\"`, `0`, or how many replicas must have a write";
 
 /// Most hosts that a URL may name.
 const HOSTS_MAX: usize = 32;
@@ -41,6 +46,7 @@ struct Extras {
     timeout: Duration,
     questions: usize,
     waiting: usize,
+    wait_replicas: WaitReplicas,
 }
 
 impl Default for Extras {
@@ -52,6 +58,7 @@ impl Default for Extras {
             timeout: defaults::STORE_TIMEOUT,
             questions: defaults::STORE_QUESTIONS,
             waiting: defaults::STORE_WAITING,
+            wait_replicas: defaults::STORE_WAIT_REPLICAS,
         }
     }
 }
@@ -75,6 +82,7 @@ fn from_table(table: Table) -> Option<Store> {
     let auth = table.get("sentinel-auth");
     let (prefix, timeout) = (table.get("prefix"), table.get("timeout"));
     let (questions, waiting) = (table.get("questions"), table.get("waiting"));
+    let replicas = table.get("wait-replicas");
     let mut extras = Extras { tls: read_tls(&files), ..Extras::default() };
     extras.sentinel_login = auth.as_ref().and_then(read_sentinel_auth);
     if let Some(prefix) = prefix.as_ref().and_then(read_prefix) {
@@ -88,6 +96,9 @@ fn from_table(table: Table) -> Option<Store> {
     }
     if let Some(most) = waiting.as_ref().and_then(|most| read_count(most, 0)) {
         extras.waiting = most;
+    }
+    if let Some(replicas) = replicas.as_ref().and_then(read_wait_replicas) {
+        extras.wait_replicas = replicas;
     }
     table.done();
     let url = url?;
@@ -104,8 +115,8 @@ fn from_table(table: Table) -> Option<Store> {
             auth.bad("`store.sentinel-auth` is for `redis+sentinel://` only", "remove it");
         }
     } else {
-        for extra in files.iter().chain([&auth, &prefix, &timeout, &questions, &waiting]).flatten()
-        {
+        let more = [&auth, &prefix, &timeout, &questions, &waiting, &replicas];
+        for extra in files.iter().chain(more).flatten() {
             extra.bad(format!("`{}` is for a Redis only", extra.path), "remove it");
         }
     }
@@ -134,6 +145,7 @@ fn from_url(value: &Value, text: &Text, extras: Extras) -> Option<Store> {
             timeout: extras.timeout,
             questions: extras.questions,
             waiting: extras.waiting,
+            wait_replicas: extras.wait_replicas,
         }))),
         Err(hint) => {
             // The URL may hold a password: it is never quoted.
@@ -288,6 +300,22 @@ fn read_prefix(value: &Value) -> Option<String> {
         return None;
     }
     Some(text.text)
+}
+
+/// `"auto"`, or a number.
+fn read_wait_replicas(value: &Value) -> Option<WaitReplicas> {
+    if value.says("auto") {
+        return Some(WaitReplicas::Auto);
+    }
+    if value.is_text() {
+        let text = value.text()?;
+        let hint = format!("expected {REPLICAS_HELP}; a number has no quotes");
+        value.bad(format!("{} is no value of `{}`", text.quoted(), value.path), hint);
+        return None;
+    }
+    let count = value.integer(0..=REPLICAS_MAX)?;
+    let count = u8::try_from(count).ok()?;
+    Some(if count == 0 { WaitReplicas::Never } else { WaitReplicas::Always(count) })
 }
 
 /// `ca`, `certificate` and `key`. A file that is not there must not be noticed by the first connection.

@@ -75,6 +75,19 @@ pub struct RedisStore {
     pub questions: usize,
     /// Most look-ups of a worker that wait for that.
     pub waiting: usize,
+    /// Which replicas must have a write before it is acknowledged.
+    pub wait_replicas: WaitReplicas,
+}
+
+/// How many replicas must have a write before it is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitReplicas {
+    /// One, of what takes access away, while the server has any; none of what gives it.
+    Auto,
+    /// None.
+    Never,
+    /// So many, of whatever takes access away and of what gives it.
+    Always(u8),
 }
 
 /// Where a Redis is.

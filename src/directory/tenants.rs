@@ -200,12 +200,18 @@ impl<K: Hash + Eq + Clone, V> Near<K, V> {
         let longest = self.lives.heard.max(self.grace.guests).max(self.grace.callers);
         let counts = |entry: &Arc<Entry<V>>| self.counts(entry);
         let worth = |entry: &Arc<Entry<V>>| self.is_within(entry, longest);
+        // Whoever comes after a link was lost takes no answer to a question of before.
+        let epoch = self.fences.epoch();
         for _ in 0..TRIES {
             match self.entries.find(key, counts, worth, &asked).await {
                 Ok(Found::Kept(entry)) => return Ok(entry),
                 // Nothing moved while it was being asked for: it counts for whoever waited, however short
                 // its life.
-                Ok(Found::Asked(entry)) if self.fences.hold(&entry.marks) => return Ok(entry),
+                Ok(Found::Asked(entry))
+                    if self.fences.hold(&entry.marks) && entry.reading.is_since(epoch) =>
+                {
+                    return Ok(entry);
+                }
                 Ok(Found::Asked(_)) => {}
                 Err(error) => return self.graced(key, asker, error),
             }

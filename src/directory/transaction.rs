@@ -48,7 +48,15 @@ impl Directory {
         for number in 0..TRIES {
             let mut transaction =
                 Transaction { directory: self, slot, read: Vec::new(), changes: Vec::new() };
-            let result = body(&mut transaction).await?;
+            let result = match body(&mut transaction).await {
+                Ok(result) => result,
+                Err(gone @ DirectoryError::Missing { .. }) => {
+                    // Whoever removed it may not have been told so: what is said of it now has to last.
+                    self.store.confirm(slot).await?;
+                    return Err(gone);
+                }
+                Err(error) => return Err(error),
+            };
             if transaction.commit().await? {
                 return Ok(result);
             }
@@ -128,6 +136,8 @@ impl Transaction<'_> {
 
     async fn commit(self) -> Result<bool, StoreError> {
         if self.changes.is_empty() {
+            // It is as it should be, and whoever made it so may not have been told.
+            self.directory.store.confirm(self.slot).await?;
             return Ok(true);
         }
         let fences = &self.directory.fences;

@@ -197,6 +197,12 @@ impl Fences {
         self.moves.fetch_add(1, AcqRel);
     }
 
+    /// Moves two fences of one change.
+    pub fn bump_both(&self, first: Fence, second: Fence) {
+        self.counter(first).fetch_add(1, AcqRel);
+        self.bump(second);
+    }
+
     /// Moves the fence of `mark` and gives the mark after that one move. If the fence had moved
     /// before, so that `mark` did not hold, what is given does not hold either.
     #[must_use]
@@ -215,7 +221,8 @@ impl Fences {
         self.moves.fetch_add(1, AcqRel);
     }
 
-    /// Another number after each move of any fence: for whoever waits for one and would not look at all.
+    /// How often something was made worthless; another number after each move of any fence, for whoever
+    /// waits for one and would not look at all.
     #[must_use]
     pub fn moves(&self) -> u64 {
         self.moves.load(Acquire)

@@ -14,6 +14,12 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// Whether it was made in this epoch or a later one.
+    #[must_use]
+    pub fn is_since(&self, epoch: u32) -> bool {
+        self.epoch >= epoch
+    }
+
     /// Of what was made of both, which were read over one connection: as old as the older, and of no
     /// epoch but one that both are of.
     #[must_use]

@@ -292,6 +292,7 @@ pub fn reasons() -> Vec<&'static str> {
         "invalid_grant",
         "usergrid_error",
         "usergrid_busy",
+        "not_replicated",
     ]);
     words
 }

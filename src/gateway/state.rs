@@ -171,7 +171,7 @@ impl Gate {
         access: AccessSink,
     ) -> Result<Rc<Self>, getrandom::Error> {
         let mut current = Cache::new(Arc::clone(&shared.current));
-        let state = State::build(Arc::clone(current.load()), None, shared.workers);
+        let state = State::build(Arc::clone(current.load()), None, shared.workers, &metrics);
         Ok(Rc::new(Self {
             current: RefCell::new(current),
             state: RefCell::new(Rc::new(state)),
@@ -190,7 +190,12 @@ impl Gate {
         let generation = cache.load();
         let mut state = self.state.borrow_mut();
         if !Arc::ptr_eq(generation, &state.generation) {
-            let next = State::build(Arc::clone(generation), Some(&state), self.shared.workers);
+            let next = State::build(
+                Arc::clone(generation),
+                Some(&state),
+                self.shared.workers,
+                &self.metrics,
+            );
             *state = Rc::new(next);
         }
         Rc::clone(&state)
@@ -234,7 +239,12 @@ impl Gate {
 impl State {
     /// Makes a worker's view of `generation`, keeping the pools and the store connection of
     /// `before` that are still right.
-    fn build(generation: Arc<Generation>, before: Option<&Self>, workers: usize) -> Self {
+    fn build(
+        generation: Arc<Generation>,
+        before: Option<&Self>,
+        workers: usize,
+        metrics: &Arc<WorkerMetrics>,
+    ) -> Self {
         let config = Arc::clone(&generation.config);
         let store = before
             .filter(|before| before.config.store == config.store)
@@ -273,7 +283,8 @@ impl State {
             _ => None,
         };
         let sources = Sources::new(config.tokens.from.clone());
-        let resolver = Resolver::new(generation.scheme.clone(), generation.near.clone(), store);
+        let resolver = Resolver::new(generation.scheme.clone(), generation.near.clone(), store)
+            .counted(Arc::clone(metrics));
         Self {
             policy: config.request_policy(),
             sources: if office.is_some() { sources.of_usergrid() } else { sources },

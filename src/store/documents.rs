@@ -57,6 +57,20 @@ pub struct Commit {
     pub changes: Vec<Change>,
 }
 
+impl Commit {
+    /// Whether it changes or removes something that was there before, by which somebody may lose a right.
+    /// What only makes something new takes nothing from anybody.
+    pub(super) fn may_take_away(&self) -> bool {
+        let is_new =
+            |name: &String| self.expects.iter().any(|(it, was)| it == name && was.is_none());
+        self.changes.iter().any(|change| match change {
+            Change::Put { name, .. } => !is_new(name),
+            Change::Delete { .. } | Change::Remove { .. } => true,
+            Change::Add { .. } => false,
+        })
+    }
+}
+
 /// One change of a [`Commit`].
 #[derive(Clone)]
 pub enum Change {
@@ -125,6 +139,21 @@ impl super::Store {
             Self::Redis(store) => store.commit(&commit).await,
             Self::File(store) => store.commit(commit).await,
             Self::Memory(store) => store.commit(commit),
+        }
+    }
+
+    /// Waits until what this slot holds now is as safe as an acknowledged commit that takes access away.
+    /// For whoever finds that such a commit has nothing to do any more: an earlier one may have done it
+    /// and not been acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`](super::StoreError) when that is not certain.
+    pub async fn confirm(&self, slot: Slot) -> Result<(), super::StoreError> {
+        match self {
+            Self::Redis(store) => store.confirm(slot).await,
+            // What is read there is on the disk, or nowhere else.
+            Self::File(_) | Self::Memory(_) => Ok(()),
         }
     }
 

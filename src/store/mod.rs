@@ -76,6 +76,19 @@ pub enum StoreError {
         /// Which store, without a password.
         store: String,
     },
+    /// It made a write, and too few replicas had it in time: a fail-over may lose it. Safe to repeat.
+    #[error(
+        "{store} made the write, and {had} of {wanted} replicas had it in time: it may be lost when a replica \
+         takes over; it is safe to repeat"
+    )]
+    NotReplicated {
+        /// Which store, without a password.
+        store: String,
+        /// How many were to have it.
+        wanted: u8,
+        /// How many had it when the time was over.
+        had: u8,
+    },
     /// It answered that it will not, or cannot.
     #[error("{store} failed: {cause}")]
     Failed {
@@ -138,6 +151,8 @@ pub struct Warning {
 
 /// What it means that a store takes no writes.
 const NO_WRITES: &str = "tokens are read; nothing can be issued or revoked";
+/// What it means that a store does not take the writes that replicas must have.
+const NO_REVOCATIONS: &str = "tokens are read and issued; none can be revoked";
 /// What it means that a store has no room, but can make some.
 const NO_ROOM: &str = "tokens are read and revoked; none can be issued";
 /// What it means that a store does not tell of changes.
@@ -362,6 +377,15 @@ impl Store {
             Self::Redis(store) => store.set_active(subject, active).await,
             Self::File(store) => store.set_active(subject, active).await,
             Self::Memory(store) => store.set_active(subject, active),
+        }
+    }
+
+    /// How long a change took from its command until this handle was told of it, tried with a key of no
+    /// meaning. `None` where nothing tells of changes, or the store cannot be asked.
+    pub async fn probe(&self) -> Option<Duration> {
+        match self {
+            Self::Redis(store) => store.probe().await,
+            Self::File(_) | Self::Memory(_) => None,
         }
     }
 

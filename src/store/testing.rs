@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, LocalOptions};
 
 use super::{HealthState, Store};
 use crate::{
-    config::{RedisAddress, RedisLogin, RedisNode, RedisStore},
+    config::{RedisAddress, RedisLogin, RedisNode, RedisStore, WaitReplicas},
     tick,
     token::record::TokenRecord,
 };
@@ -57,6 +57,7 @@ pub(crate) fn redis_at(address: RedisAddress) -> RedisStore {
         timeout: Duration::from_millis(300),
         questions: 256,
         waiting: 1_024,
+        wait_replicas: WaitReplicas::Auto,
     }
 }
 

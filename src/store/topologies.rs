@@ -46,6 +46,21 @@ impl TestCluster {
         cluster
     }
 
+    /// A replica of one of the nodes, which follows it in time.
+    pub(crate) fn replica_of(&self, node: usize) -> TestRedis {
+        let bus = free_port().to_string();
+        let replica = TestRedis::with(&["--cluster-enabled", "yes", "--cluster-port", &bus]);
+        let meet = ["CLUSTER", "MEET", "127.0.0.1", &replica.port.to_string(), &bus];
+        assert_eq!(self.nodes[0].command(&meet), "+OK\r\n");
+        let id = self.id(node);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while replica.command(&["CLUSTER", "REPLICATE", &id]) != "+OK\r\n" {
+            assert!(Instant::now() < deadline, "the replica never knows its master");
+            thread::sleep(Duration::from_millis(10));
+        }
+        replica
+    }
+
     /// Waits until each of `count` nodes knows whose all slots are.
     pub(crate) fn settle(&self, count: usize) {
         let deadline = Instant::now() + Duration::from_secs(20);

@@ -50,7 +50,7 @@ fn each_node_of_a_cluster_has_its_tokens_and_tells_of_their_changes() {
     let cluster = TestCluster::start();
     on_worker(async {
         let (store, fences) = open(cluster.address()).await;
-        assert!(store.health().facts.ends_with("push on, 3 nodes"), "{:?}", store.health());
+        assert!(store.health().facts.contains("push on, 3 nodes"), "{:?}", store.health());
         for (number, node) in spread(&cluster) {
             store.issue(id(number), record(&format!("user{number}"), i64::MAX)).await.unwrap();
             let there = cluster.nodes[node].command(&["EXISTS", &key(number)]);
@@ -102,7 +102,7 @@ fn a_node_that_is_killed_takes_its_own_tokens_along_and_no_others() {
             assert!(Instant::now() < deadline, "it never serves again: {:?}", store.health());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        assert!(store.health().warnings.is_empty(), "{:?}", store.health());
+        until("all of it is well", || store.health().warnings.is_empty()).await;
         assert_eq!(store.token(id(*number)).await, Ok(None), "it came back empty");
     });
 }
@@ -253,8 +253,8 @@ fn the_sentinels_master_is_followed_and_the_old_one_is_left() {
     let mut redis = TestSentinel::start();
     on_worker(async {
         let (store, fences) = open(redis.address()).await;
-        let master = |port| format!(", push on, master 127.0.0.1:{port}");
-        assert!(store.health().facts.ends_with(&master(redis.master.port)));
+        let master = |port| format!(", push on, master 127.0.0.1:{port},");
+        assert!(store.health().facts.contains(&master(redis.master.port)));
         store.issue(id(1), record("ann", i64::MAX)).await.unwrap();
         store.issue(id(2), record("eve", i64::MAX)).await.unwrap();
         store.revoke(id(2)).await.unwrap();
@@ -264,7 +264,7 @@ fn the_sentinels_master_is_followed_and_the_old_one_is_left() {
         redis.wait("the fail-over", TestSentinel::names_the_replica);
         until("the loss is noticed", || !fences.is_of_now(&before)).await;
         until("the new master is connected", || store.health().state == HealthState::Up).await;
-        assert!(store.health().facts.ends_with(&master(redis.replica.port)));
+        assert!(store.health().facts.contains(&master(redis.replica.port)));
         assert!(store.token(id(1)).await.unwrap().is_some(), "a token is still true");
         assert_eq!(store.token(id(2)).await, Ok(None), "and a revocation too");
         store.issue(id(3), record("bob", i64::MAX)).await.unwrap();

@@ -13,13 +13,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::instant::unix_ms;
+use super::{
+    instant::unix_ms,
+    lags::{Cell, Lags},
+};
 use foldhash::fast::RandomState;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, text},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
-    registry::Registry,
+    registry::{Registry, Unit},
 };
 
 /// Upper bounds of the duration histogram, seconds: from a refusal to a slow report.
@@ -64,20 +67,6 @@ pub enum Handshake {
 const HANDSHAKES: [&str; 7] =
     ["full", "resumed", "client_certificate", "refused", "plain_http", "closed", "unfinished"];
 
-/// A cell that one thread writes and any thread reads.
-#[derive(Debug, Default)]
-struct Cell(AtomicU64);
-
-impl Cell {
-    fn add(&self, count: u64) {
-        self.0.store(self.0.load(Relaxed).wrapping_add(count), Relaxed);
-    }
-
-    fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
-
 /// One worker's counts.
 #[derive(Debug)]
 pub struct WorkerMetrics {
@@ -90,6 +79,8 @@ pub struct WorkerMetrics {
     durations: [Cell; BOUNDS.len() + 1],
     duration_us: Cell,
     lookups: [Cell; LEVELS.len()],
+    near_hits: Cell,
+    near_misses: Cell,
     handshakes: [Cell; HANDSHAKES.len()],
     /// Connections open now; other workers never write it either.
     connections: AtomicU64,
@@ -109,6 +100,8 @@ impl WorkerMetrics {
             durations: Default::default(),
             duration_us: Cell::default(),
             lookups: Default::default(),
+            near_hits: Cell::default(),
+            near_misses: Cell::default(),
             handshakes: Default::default(),
             connections: AtomicU64::new(0),
             tunnels: AtomicU64::new(0),
@@ -147,6 +140,11 @@ impl WorkerMetrics {
         self.lookups[level].add(1);
     }
 
+    /// Counts a look into the near cache, and whether anything that counts was there, good or bad.
+    pub fn near(&self, found: bool) {
+        if found { self.near_hits.add(1) } else { self.near_misses.add(1) }
+    }
+
     /// Counts a TLS handshake.
     pub fn handshake(&self, result: Handshake) {
         self.handshakes[result as usize].add(1);
@@ -176,6 +174,12 @@ impl WorkerMetrics {
 pub struct ProcessState {
     /// 1 while the store answers.
     pub store_up: AtomicU64,
+    /// Entries of the near cache.
+    pub near_entries: AtomicU64,
+    /// How often something in it was made worthless.
+    pub near_invalidations: AtomicU64,
+    /// How long changes took to be told.
+    pub revocation_lag: Lags,
     /// Reloads that took over, and those that were refused.
     pub reloads: [AtomicU64; 2],
     /// Access lines that could not be written.
@@ -295,6 +299,26 @@ impl Metrics {
         Ok(())
     }
 
+    fn encode_near(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let entries = self.process.near_entries.load(Relaxed);
+        let help = "Entries of the near cache, those included that count no more";
+        let encoder = to.encode_descriptor("near_cache_entries", help, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::try_from(entries).unwrap_or(i64::MAX)).encode(encoder)?;
+        // A worker's own level is a part of it: what was found there was not looked for here.
+        let hits = self.sum(|worker| worker.near_hits.get() + worker.lookups[0].get());
+        let misses = self.sum(|worker| worker.near_misses.get());
+        let invalidations = self.process.near_invalidations.load(Relaxed);
+        for (name, help, count) in [
+            ("near_cache_hits", "Credentials whose answer was near", hits),
+            ("near_cache_misses", "Credentials that the store was asked about", misses),
+            ("near_cache_invalidations", "Changes, told or made here", invalidations),
+        ] {
+            let encoder = to.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(count).encode(encoder)?;
+        }
+        Ok(())
+    }
+
     fn encode_handshakes(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let help = "TLS handshakes of clients, by result";
         let mut family = to.encode_descriptor("tls_handshakes", help, None, MetricType::Counter)?;
@@ -317,7 +341,7 @@ impl Metrics {
         to.encode_descriptor(
             "request_duration",
             "Time from a request's head to the end of its answer",
-            Some(&prometheus_client::registry::Unit::Seconds),
+            Some(&Unit::Seconds),
             MetricType::Histogram,
         )?
         .encode_histogram::<NoLabelSet>(seconds, count, &buckets, None)
@@ -393,6 +417,8 @@ impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_requests(&mut encoder)?;
         self.encode_lookups(&mut encoder)?;
+        self.encode_near(&mut encoder)?;
+        self.process.revocation_lag.encode(&mut encoder)?;
         self.encode_handshakes(&mut encoder)?;
         self.encode_durations(&mut encoder)?;
         self.encode_servers(&mut encoder)?;
@@ -401,66 +427,5 @@ impl Collector for Metrics {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Dashboards and alerts are written against these names; changing one is a breaking change.
-    #[test]
-    fn the_exported_names_are_the_documented_ones() {
-        let metrics = Metrics::new(vec!["ok", "token_expired"]);
-        let worker = metrics.worker();
-        worker.request(Decision::Permit, "ok", 200, Duration::from_millis(2));
-        worker.request(Decision::Deny, "token_expired", 401, Duration::from_micros(80));
-        worker.would_deny("token_expired");
-        worker.lookup(0);
-        worker.set_connections(3);
-        worker.set_crowd(5, 7, 11);
-        worker.handshake(Handshake::Unfinished);
-        let (backend, server) = ("app".to_owned(), "http://10.0.0.1:9000".to_owned());
-        metrics.process.set_servers(vec![ServerState { backend, server, up: true }]);
-        let text = metrics.scrape();
-        let mut names: Vec<&str> =
-            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
-        names.sort_unstable();
-        assert_eq!(
-            names,
-            [
-                "tollgate_access_lines_dropped counter",
-                "tollgate_backend_server_up gauge",
-                "tollgate_build_info gauge",
-                "tollgate_config_loaded_timestamp_seconds gauge",
-                "tollgate_connections gauge",
-                "tollgate_identities counter",
-                "tollgate_reloads counter",
-                "tollgate_request_duration_seconds histogram",
-                "tollgate_requests counter",
-                "tollgate_responses counter",
-                "tollgate_store_lookups gauge",
-                "tollgate_store_lookups_refused counter",
-                "tollgate_store_lookups_waiting gauge",
-                "tollgate_store_up gauge",
-                "tollgate_tls_handshakes counter",
-                "tollgate_tunnels gauge",
-                "tollgate_worker_connections gauge",
-                "tollgate_would_deny counter",
-            ]
-        );
-        for line in [
-            r#"tollgate_requests_total{decision="deny",reason="token_expired"} 1"#,
-            r#"tollgate_requests_total{decision="permit",reason="ok"} 1"#,
-            r#"tollgate_responses_total{class="2xx"} 1"#,
-            r#"tollgate_identities_total{level="hot"} 1"#,
-            r#"tollgate_request_duration_seconds_bucket{le="0.0005"} 1"#,
-            r#"tollgate_request_duration_seconds_bucket{le="+Inf"} 2"#,
-            r#"tollgate_tls_handshakes_total{result="unfinished"} 1"#,
-            "tollgate_connections 3",
-            "tollgate_store_lookups 5",
-            "tollgate_store_lookups_waiting 7",
-            "tollgate_store_lookups_refused_total 11",
-            r#"tollgate_backend_server_up{backend="app",server="http://10.0.0.1:9000"} 1"#,
-            r#"tollgate_worker_connections{worker="0"} 3"#,
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line}\nis not in\n{text}");
-        }
-    }
-}
+#[path = "metrics_tests.rs"]
+mod tests;

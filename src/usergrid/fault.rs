@@ -8,8 +8,13 @@ use serde_json::{Value, json};
 
 use crate::{
     directory::{DirectoryError, Kind, LoginError},
+    store::StoreError,
     token::ttl::unix_ms,
 };
+
+/// What was asked for is done, and may not last.
+const NOT_REPLICATED: &str = "this was done here, and too few replicas of the store had it in time: it may be lost \
+    when one takes over; it is safe to repeat";
 
 /// Classes that clients of the platform have seen in `exception`.
 pub(crate) mod class {
@@ -238,6 +243,9 @@ impl From<DirectoryError> for Fault {
     fn from(error: DirectoryError) -> Self {
         let bad = StatusCode::BAD_REQUEST;
         match error {
+            DirectoryError::Store(StoreError::NotReplicated { .. }) => {
+                Self { reason: "not_replicated", ..Self::unavailable(NOT_REPLICATED.to_owned()) }
+            }
             DirectoryError::Store(_) => Self::unavailable("the store cannot answer".to_owned()),
             DirectoryError::Busy(_) | DirectoryError::Contended => {
                 Self { reason: "usergrid_busy", ..Self::unavailable(error.to_string()) }
@@ -319,14 +327,14 @@ impl From<LoginError> for Fault {
     }
 }
 
-impl From<crate::store::StoreError> for Fault {
-    fn from(error: crate::store::StoreError) -> Self {
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
         DirectoryError::from(error).into()
     }
 }
 
-impl From<std::sync::Arc<crate::store::StoreError>> for Fault {
-    fn from(error: std::sync::Arc<crate::store::StoreError>) -> Self {
+impl From<std::sync::Arc<StoreError>> for Fault {
+    fn from(error: std::sync::Arc<StoreError>) -> Self {
         DirectoryError::Store((*error).clone()).into()
     }
 }
@@ -344,14 +352,16 @@ fn entity(kind: Kind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{directory, store::StoreError};
+    use crate::directory;
 
     #[test]
     #[rustfmt::skip] // a table is read by column
     fn only_what_the_store_cannot_answer_is_blamed_on_it_and_may_be_tried_again() {
         let store = StoreError::BadRecord { field: "x".to_owned() };
+        let unreplicated = StoreError::NotReplicated { store: "x".to_owned(), wanted: 1, had: 0 };
         for (error, status, reason, again) in [
             (DirectoryError::Store(store),                                  503, "store_unavailable", true),
+            (DirectoryError::Store(unreplicated),                           503, "not_replicated",    true),
             (DirectoryError::Contended,                                     503, "usergrid_busy",     true),
             (DirectoryError::Vault(directory::vault::VaultError::NoKey),    500, "usergrid_error",    false),
             (DirectoryError::Random(getrandom::Error::UNSUPPORTED),         500, "usergrid_error",    false),

@@ -27,6 +27,7 @@ mod herd;
 mod hostile;
 mod http2;
 mod introduced;
+mod lasting;
 mod layers;
 mod openapi;
 mod operating;

@@ -14,7 +14,9 @@ use std::{
 use uuid::Uuid;
 
 mod ahead;
+mod explorer;
 mod foreign;
+mod interleavings;
 mod levels;
 mod outage;
 mod push;

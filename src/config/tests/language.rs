@@ -7,7 +7,7 @@ use crate::{
     auth::credential::Source,
     config::{
         Address, Config, KeyPiece, LineForm, Listen, Manner, Network, Piece, RedisAddress,
-        RedisLogin, RedisNode, Report, Server, Store, TimeUnit, check,
+        RedisLogin, RedisNode, Report, Server, Store, TimeUnit, WaitReplicas, check,
     },
 };
 
@@ -109,12 +109,26 @@ fn a_store_is_a_url_or_a_table() {
 }
 
 #[test]
+fn replicas_are_waited_for_by_themselves_or_so_many_or_none() {
+    let waits = |value: &str| {
+        let table = format!("store = {{ url = \"redis://h\"{value} }}");
+        let Store::Redis(redis) = good(&table).store else { panic!("{table}") };
+        redis.wait_replicas
+    };
+    assert_eq!(waits(""), WaitReplicas::Auto);
+    assert_eq!(waits(", wait-replicas = \"auto\""), WaitReplicas::Auto);
+    assert_eq!(waits(", wait-replicas = 0"), WaitReplicas::Never);
+    assert_eq!(waits(", wait-replicas = 2"), WaitReplicas::Always(2));
+}
+
+#[test]
 fn a_check_says_how_many_connections_a_redis_will_hold() {
     #[rustfmt::skip] // a table is read by column
     let rows = [
-        ("workers = 4\nstore = \"redis://h\"", "to it:  4 workers + 1 = 5\n"),
-        ("workers = 1\nstore = \"redis+sentinel://a,b,c/m\"", "to the master, and as many to each of 3 sentinels:  1 worker + 1 = 2\n"),
-        ("store = \"redis+cluster://a,b\"", "to each node that has slots:  a worker per core (at most 8) + 1\n"),
+        ("workers = 4\nstore = \"redis://h\"", "to it:  4 workers + 1 = 5; as many more to it for writes that replicas must have\n"),
+        ("workers = 4\nstore = { url = \"redis://h\", wait-replicas = 0 }", "to it:  4 workers + 1 = 5\n"),
+        ("workers = 1\nstore = \"redis+sentinel://a,b,c/m\"", "to the master, and as many to each of 3 sentinels:  1 worker + 1 = 2; as many more to the master for writes that replicas must have\n"),
+        ("store = \"redis+cluster://a,b\"", "to each node that has slots:  a worker per core (at most 8) + 1; as many more to each of them for writes that replicas must have\n"),
     ];
     for (text, expected) in rows {
         let said = check::render(&good(text));

@@ -9,18 +9,20 @@ use std::sync::Arc;
 use redis::{PushInfo, PushKind, Value};
 use uuid::Uuid;
 
-use crate::fences::Fences;
+use super::probe::{self, Probes};
+use crate::fences::{Fence, Fences};
 
 /// Moves fences.
 #[derive(Debug)]
 pub(super) struct Changes {
     fences: Arc<Fences>,
     prefix: Arc<str>,
+    probes: Probes,
 }
 
 impl Changes {
     pub(super) fn new(fences: Arc<Fences>, prefix: Arc<str>) -> Self {
-        Self { fences, prefix }
+        Self { fences, prefix, probes: Probes::default() }
     }
 
     /// One message. What is none of changes is none of ours.
@@ -45,26 +47,39 @@ impl Changes {
     }
 
     fn changed(&self, key: &[u8]) {
-        // Another service's keys have no form of their own: any key may be one of them.
-        self.fences.bump(self.fences.of_foreign(key));
         let own = key.strip_prefix(self.prefix.as_bytes()).map(str::from_utf8);
-        let Some(Ok(own)) = own else { return };
-        if let Some(id) = own.strip_prefix("token:") {
-            if let Ok(id) = Uuid::try_parse(id) {
-                self.fences.bump(self.fences.of_token(id));
-            }
-        } else if let Some(subject) = own.strip_prefix("principal:user:") {
-            self.fences.bump(self.fences.of_subject(subject));
-        } else if own.starts_with('{') {
-            self.fences.bump(self.fences.of_document(own));
+        let own = own.transpose().ok().flatten();
+        if let Some(number) = own.and_then(probe::number) {
+            self.probes.heard(number);
+            return;
         }
+        // Another service's keys have no form of their own: any key may be one of them.
+        let foreign = self.fences.of_foreign(key);
+        match own.and_then(|own| self.fence_of(own)) {
+            Some(fence) => self.fences.bump_both(foreign, fence),
+            None => self.fences.bump(foreign),
+        }
+    }
+
+    fn fence_of(&self, own: &str) -> Option<Fence> {
+        if let Some(id) = own.strip_prefix("token:") {
+            return Uuid::try_parse(id).ok().map(|id| self.fences.of_token(id));
+        }
+        if let Some(subject) = own.strip_prefix("principal:user:") {
+            return Some(self.fences.of_subject(subject));
+        }
+        own.starts_with('{').then(|| self.fences.of_document(own))
+    }
+
+    /// Those who wait for a change of their own making.
+    pub(super) fn probes(&self) -> &Probes {
+        &self.probes
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fences::Fence;
 
     fn told(keys: &[&str]) -> PushInfo {
         let keys = keys.iter().map(|key| Value::BulkString(key.as_bytes().to_vec())).collect();

@@ -16,13 +16,15 @@ use tokio::{sync::Notify, task::JoinHandle, time};
 use super::{
     dial::Endpoint,
     link::{Common, Link},
+    live::Live,
     map::{Map, Member},
     place::Place,
+    replicas::Guard,
     reply,
     slots::{self, Range},
 };
 use crate::{
-    config::RedisNode,
+    config::{RedisNode, WaitReplicas},
     store::{Health, HealthState, LinkEvent, NODE_AWAY, StoreError, Warning},
     tick,
 };
@@ -45,6 +47,7 @@ pub(super) struct Cluster {
 struct Shared {
     common: Common,
     seeds: Vec<RedisNode>,
+    replicas: WaitReplicas,
     on_link: Rc<dyn Fn(LinkEvent)>,
     map: RefCell<Map>,
     /// How many links there have been.
@@ -57,6 +60,13 @@ struct Shared {
     first_look: Notify,
     /// Notified when the map may have changed.
     stale: Rc<Notify>,
+}
+
+/// What a node said, which one, and over which connection.
+struct Answered {
+    member: Rc<Member>,
+    live: Rc<Live>,
+    answer: Value,
 }
 
 impl std::fmt::Debug for Cluster {
@@ -78,11 +88,13 @@ impl Cluster {
     pub(super) fn start(
         common: Common,
         seeds: Vec<RedisNode>,
+        replicas: WaitReplicas,
         on_link: impl Fn(LinkEvent) + 'static,
     ) -> Self {
         let shared = Rc::new(Shared {
             common,
             seeds,
+            replicas,
             on_link: Rc::new(on_link),
             map: RefCell::default(),
             links: Cell::new(0),
@@ -97,7 +109,18 @@ impl Cluster {
 
     /// Sends one command to the node that has its key, and waits for its answer.
     pub(super) async fn call(&self, command: &Cmd) -> Result<Value, StoreError> {
-        self.shared.within(self.shared.route(command)).await
+        Ok(self.shared.within(self.shared.route(command, false)).await?.answer)
+    }
+
+    /// The same for a write, which is answered when enough replicas of that node have it.
+    pub(super) async fn call_lasting(&self, write: &Cmd) -> Result<Value, StoreError> {
+        let due = Instant::now() + self.shared.common.dialer.limit;
+        let Answered { member, live, answer } =
+            self.shared.within(self.shared.route(write, true)).await?;
+        if let Some(guard) = &member.guard {
+            guard.wait(&live, due).await?;
+        }
+        Ok(answer)
     }
 
     /// Sends each command to the node that has its key, and waits for all answers.
@@ -118,7 +141,8 @@ impl Cluster {
                 cause: format!("{}: {}", member.node, warning.cause),
                 ..warning
             };
-            warnings.extend(health.warnings.into_iter().map(named));
+            let trouble = member.guard.as_ref().and_then(Guard::trouble);
+            warnings.extend(health.warnings.into_iter().chain(trouble).map(named));
             match health.state {
                 HealthState::Up => facts = health.facts,
                 // A node that has only just been found is waited for.
@@ -161,22 +185,27 @@ impl Shared {
     }
 
     /// Follows a command to the node that carries it out. Those before it have refused it.
-    async fn route(&self, command: &Cmd) -> Result<Value, StoreError> {
+    async fn route(&self, command: &Cmd, lasting: bool) -> Result<Answered, StoreError> {
         let slot = slots::of_command(command);
         let mut asked_once: Option<Rc<Member>> = None;
         for _ in 0..TRIES_MAX {
-            let (member, answer) = match asked_once.take() {
-                None => {
-                    let member = self.owner(slot).await?;
-                    let answer = member.link.send(command).await?;
-                    (member, answer)
-                }
-                Some(member) => {
-                    let answer = asking(&member, command).await?;
-                    (member, answer)
-                }
+            let (member, visits) = match asked_once.take() {
+                None => (self.owner(slot).await?, false),
+                Some(member) => (member, true),
             };
-            let Value::ServerError(error) = &answer else { return Ok(answer) };
+            let line = member.line(lasting);
+            let live = match &member.guard {
+                Some(guard) if lasting => guard.live(&member.link).await?,
+                Some(_) | None => line.live().await?,
+            };
+            let answer = if visits {
+                asking(line, &live, command).await?
+            } else {
+                line.send_over(&live, command).await?
+            };
+            let Value::ServerError(error) = &answer else {
+                return Ok(Answered { member, live, answer });
+            };
             match error.code() {
                 "MOVED" => self.moved(slot, error, &member.node),
                 "ASK" => {
@@ -184,7 +213,10 @@ impl Shared {
                     asked_once = node.map(|node| self.visited(node));
                 }
                 "TRYAGAIN" => time::sleep(TRY_AGAIN).await,
-                _ => return self.checked(&member, answer),
+                _ => {
+                    let answer = self.checked(&member, answer)?;
+                    return Ok(Answered { member, live, answer });
+                }
             }
         }
         let cause = "its nodes send a command from one to the other".to_owned();
@@ -213,7 +245,7 @@ impl Shared {
                 let is_sent_on =
                     matches!(&answer, Value::ServerError(error) if is_redirection(error));
                 answers[at] = if is_sent_on {
-                    self.route(commands[at]).await?
+                    self.route(commands[at], false).await?.answer
                 } else {
                     self.checked(member, answer)?
                 };
@@ -348,14 +380,15 @@ impl Shared {
         };
         let place = Place::Node(node.clone());
         let link = Link::start(self.common.clone(), place, number, told);
-        Rc::new(Member { node, link, visited: Cell::new(false) })
+        let guard = Guard::start(&self.common, self.replicas, &link, number);
+        Rc::new(Member { node, link, guard, visited: Cell::new(false) })
     }
 }
 
-async fn asking(member: &Member, command: &Cmd) -> Result<Value, StoreError> {
+async fn asking(line: &Link, live: &Live, command: &Cmd) -> Result<Value, StoreError> {
     let mut both = Pipeline::with_capacity(2);
     both.cmd("ASKING").add_command(command.clone());
-    let answer = member.link.send_all(&both).await?.pop();
+    let answer = line.send_all_over(live, &both).await?.pop();
     Ok(answer.unwrap_or_default())
 }
 

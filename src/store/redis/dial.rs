@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::{changes::Changes, reply, tls};
+use super::{changes::Changes, replicas, reply, tls};
 use crate::{
     config::{RedisAddress, RedisLogin, RedisNode, RedisStore},
     store::{MAY_LOSE, NO_ROOM, NO_WRITES, StoreError},
@@ -34,6 +34,8 @@ pub(super) struct Facts {
     pub(super) text: String,
     /// What is wrong although it answers, and what that means.
     pub(super) warnings: Vec<(String, &'static str)>,
+    /// Whether a replica follows it.
+    pub(super) is_followed: bool,
     /// What it answers a `PING` with, if that is an error: `LOADING`, `MASTERDOWN`.
     pub(super) complaint: Option<String>,
 }
@@ -225,7 +227,8 @@ fn read_facts(info: &str) -> Facts {
         (None, Some(version)) => format!("Redis {version}"),
         (None, None) => "a server that does not tell its version".to_owned(),
     };
-    Facts { text: format!("{server}, RESP3"), warnings, complaint: None }
+    let text = format!("{server}, RESP3");
+    Facts { text, warnings, is_followed: replicas::is_followed(info), complaint: None }
 }
 
 /// The URL of the store without user and password.

@@ -3,10 +3,13 @@
 
 use redis::{Cmd, Pipeline};
 
-use super::{RedisLink, command, reply};
-use crate::store::{
-    StoreError,
-    documents::{Change, Commit, DocumentKey, Slot},
+use super::{RedisLink, command, reply, script};
+use crate::{
+    config::WaitReplicas,
+    store::{
+        StoreError,
+        documents::{Change, Commit, DocumentKey, Slot},
+    },
 };
 
 /// Makes a commit: `KEYS[1]` never exists; each further key has two arguments, what about it and a
@@ -33,6 +36,9 @@ const COMMIT: &str = "for i = 2, #KEYS do \
     if not changed then redis.call('DEL', KEYS[1]) end \
     return 1";
 
+/// A write that changes nothing, and that a server sends its replicas.
+const CONFIRM: &str = "redis.call('SET', KEYS[1], '') redis.call('DEL', KEYS[1]) return 1";
+
 /// The name of nothing: no document and no set has a control character in its name.
 const NOTHING: &str = "\0nothing";
 
@@ -54,7 +60,18 @@ impl RedisLink {
     }
 
     pub(in crate::store) async fn commit(&self, commit: &Commit) -> Result<bool, StoreError> {
-        reply::was_there(&self.links.call(&self.commit_command(commit)).await?)
+        let command = self.commit_command(commit);
+        let takes = commit.may_take_away();
+        let answer = if takes { self.take(&command).await } else { self.give(&command).await };
+        reply::was_there(&answer?)
+    }
+
+    /// Waits for what was written in `slot` before, by a write of its own that leaves nothing.
+    pub(in crate::store) async fn confirm(&self, slot: Slot) -> Result<(), StoreError> {
+        if self.replicas != WaitReplicas::Never {
+            self.take(&script(CONFIRM, &self.document_key(slot, NOTHING))).await?;
+        }
+        Ok(())
     }
 
     fn commit_command(&self, commit: &Commit) -> Cmd {

@@ -50,6 +50,18 @@ pub(super) struct Link {
     task: JoinHandle<()>,
 }
 
+/// Sees where a link is connected, for one that has to be there too.
+pub(super) struct Sight(Rc<Shared>);
+
+impl Sight {
+    pub(super) fn endpoint(&self) -> Option<Endpoint> {
+        match &*self.0.state.borrow() {
+            State::Up(live) => Some(live.endpoint.clone()),
+            State::Down { .. } => None,
+        }
+    }
+}
+
 /// What all links of one worker have in common.
 #[derive(Clone)]
 pub(super) struct Common {
@@ -58,6 +70,18 @@ pub(super) struct Common {
     pub(super) changes: Arc<Changes>,
     pub(super) fences: Arc<Fences>,
     pub(super) hearing: Rc<Hearing>,
+    /// Guard nothing.
+    pub(super) nobodys: Arc<Fences>,
+}
+
+impl Common {
+    /// For a link over which nothing is read: what it hears and what it loses concerns nobody.
+    pub(super) fn aside(&self) -> Self {
+        let (dialer, fences) = (Arc::clone(&self.dialer), Arc::clone(&self.nobodys));
+        let changes = Arc::new(Changes::new(Arc::clone(&fences), "".into()));
+        let hearing = Rc::new(Hearing::new(&fences));
+        Self { dialer, changes, nobodys: Arc::clone(&fences), fences, hearing }
+    }
 }
 
 /// What the task and the callers share.
@@ -121,27 +145,60 @@ impl Link {
     /// Sends one command and waits for its answer, which may be an error of the server.
     pub(super) async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
         let live = self.shared.live().await?;
+        self.send_over(&live, command).await
+    }
+
+    /// The same over a connection that [`live`](Self::live) gave.
+    pub(super) async fn send_over(&self, live: &Live, command: &Cmd) -> Result<Value, StoreError> {
         let mut connection = live.connection.clone();
-        let answer = self.shared.within(&live, connection.req_packed_command(command)).await?;
-        self.shared.look_at(&live, &answer);
+        let answer = self.shared.within(live, connection.req_packed_command(command)).await?;
+        self.shared.look_at(live, &answer);
         Ok(answer)
+    }
+
+    /// Where this link is, for another one.
+    pub(super) fn place_beside(&self) -> Place {
+        match &self.shared.place {
+            Place::Fixed(endpoint) => Place::Fixed(endpoint.clone()),
+            Place::Named(_) | Place::Beside(_) => Place::Beside(Sight(Rc::clone(&self.shared))),
+            Place::Node(node) => Place::Node(node.clone()),
+        }
+    }
+
+    /// The connection there is, for what has to go over one and the same.
+    pub(super) async fn live(&self) -> Result<Rc<Live>, StoreError> {
+        self.shared.live().await
+    }
+
+    /// How the server is called in errors.
+    pub(super) fn name(&self) -> String {
+        self.shared.name()
     }
 
     /// Sends commands in one write and waits for all answers, which come in their order.
     pub(super) async fn send_all(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
-        let count = pipeline.len();
-        if count == 0 {
+        if pipeline.is_empty() {
             return Ok(Vec::new());
         }
         let live = self.shared.live().await?;
+        self.send_all_over(&live, pipeline).await
+    }
+
+    /// The same over a connection that [`live`](Self::live) gave.
+    pub(super) async fn send_all_over(
+        &self,
+        live: &Live,
+        pipeline: &Pipeline,
+    ) -> Result<Vec<Value>, StoreError> {
+        let count = pipeline.len();
         let mut connection = live.connection.clone();
         let asked = connection.req_packed_commands(pipeline, 0, count);
-        let answers = self.shared.within(&live, asked).await?;
+        let answers = self.shared.within(live, asked).await?;
         if answers.len() != count {
             let (store, cause) = (self.shared.name(), "it left answers out".to_owned());
             return Err(StoreError::Failed { store, cause });
         }
-        answers.iter().for_each(|answer| self.shared.look_at(&live, answer));
+        answers.iter().for_each(|answer| self.shared.look_at(live, answer));
         Ok(answers)
     }
 
@@ -191,7 +248,9 @@ impl Shared {
     /// How the server is called in errors.
     fn name(&self) -> String {
         match &self.place {
-            Place::Fixed(_) | Place::Named(_) => self.common.dialer.store.clone(),
+            Place::Fixed(_) | Place::Named(_) | Place::Beside(_) => {
+                self.common.dialer.store.clone()
+            }
             Place::Node(node) => format!("{}, node {node}", self.common.dialer.store),
         }
     }
@@ -276,6 +335,9 @@ impl Shared {
 
     /// Keeps what the server says now; what it said before keeps its beginning.
     fn note(&self, live: &Live, mut facts: Facts) {
+        if facts.is_followed {
+            live.waits.followed();
+        }
         let now = SystemTime::now();
         let mut warnings = self.warnings.borrow_mut();
         let since = |cause: &str| {

@@ -16,6 +16,7 @@ use super::{
     dial::{Driver, Endpoint, Facts, asking, told, tracking},
     link::Common,
     place::Place,
+    replicas::Waits,
     reply,
 };
 
@@ -34,6 +35,8 @@ pub(super) struct Live {
     pub(super) gone: Cell<bool>,
     /// When it was asked its first question, with which it began to tell of changes.
     pub(super) made: Instant,
+    /// Of writes over this connection, for replicas.
+    pub(super) waits: Waits,
     /// Since when a `PING` is answered with an error, and which.
     pub(super) complaint: RefCell<Option<(SystemTime, String)>>,
 }
@@ -81,6 +84,7 @@ impl Live {
             mute,
             gone: Cell::new(false),
             made,
+            waits: Waits::default(),
             complaint: RefCell::new(None),
         };
         Ok((live, driver, told(&answers)))

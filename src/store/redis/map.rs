@@ -4,6 +4,7 @@ use std::{cell::Cell, rc::Rc};
 
 use super::{
     link::Link,
+    replicas::Guard,
     slots::{Range, SLOTS},
 };
 use crate::config::RedisNode;
@@ -23,8 +24,17 @@ pub(super) struct Map {
 pub(super) struct Member {
     pub(super) node: RedisNode,
     pub(super) link: Link,
+    /// For writes that wait for replicas, if any do.
+    pub(super) guard: Option<Guard>,
     /// Whether a command was sent here this once since the last look at the map.
     pub(super) visited: Cell<bool>,
+}
+
+impl Member {
+    /// The link that a command goes over.
+    pub(super) fn line(&self, lasting: bool) -> &Link {
+        self.guard.as_ref().filter(|_| lasting).map_or(&self.link, Guard::link)
+    }
 }
 
 impl Map {

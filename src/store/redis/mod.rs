@@ -6,6 +6,7 @@
 //! | `{prefix}principal:user:<id>`  | hash: `generation`, `active` (1 or 0)  | none                 |
 //! | `{prefix}{<slot>}<name>`       | a document: any bytes                  | none                 |
 //! | `{prefix}{<slot>}<set>`        | sorted set of members, each of score 0 | none                 |
+//! | `{prefix}probe:<number>`       | nothing: how long a change takes to be told | 5 s             |
 //! | `{prefix}tally:<key>`          | how often it was counted               | its window           |
 //!
 //! `{prefix}` is the configured one; the braces around a slot (`dir`, or an application's UUID in
@@ -24,6 +25,8 @@ mod links;
 mod live;
 mod map;
 mod place;
+mod probe;
+mod replicas;
 mod reply;
 mod sentinels;
 mod slots;
@@ -36,17 +39,20 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use redis::{Cmd, Pipeline};
+use redis::{Cmd, Pipeline, Value};
 use uuid::Uuid;
 
-use self::{dial::Dialer, links::Links};
+use self::{
+    dial::Dialer,
+    links::{Links, Settings},
+};
 use super::{
     Health, LinkEvent, Source, StoreError, Turn, first_generation,
     foreign::{self, ForeignFound, Raw},
     turns::Turns,
 };
 use crate::{
-    config::{Foreign, ForeignRecord, RedisAddress, RedisStore},
+    config::{Foreign, ForeignRecord, RedisAddress, RedisStore, WaitReplicas},
     fences::{Ear, Fences},
     token::{
         record::{PrincipalState, TokenRecord},
@@ -73,15 +79,24 @@ const SET_ACTIVE: &str = "if redis.call('EXISTS', KEYS[1]) == 0 then \
     if ARGV[1] == '0' then redis.call('HINCRBY', KEYS[1], 'generation', 1) end \
     redis.call('HSET', KEYS[1], 'active', ARGV[1]) return 1";
 
+/// Deletes what may have been deleted before. There it writes all the same, and leaves nothing: a server
+/// knows which of its replicas have a write, and not which have what needed none.
+const REVOKE: &str = "local gone = redis.call('DEL', KEYS[1]) \
+    if gone == 0 then redis.call('SET', KEYS[1], '') redis.call('DEL', KEYS[1]) end \
+    return gone";
+
 /// The settings of a Redis, checked and with its certificates read. No connection.
 #[derive(Clone, Debug)]
 pub struct RedisOrigin {
     address: Arc<RedisAddress>,
+    replicas: WaitReplicas,
     dialer: Arc<Dialer>,
     prefix: Arc<str>,
     /// Look-ups that a worker may have at the store, and waiting.
     turns: (usize, usize),
     timeout: Duration,
+    /// For connections over which nothing is read.
+    nobodys: Arc<Fences>,
 }
 
 impl RedisOrigin {
@@ -92,8 +107,15 @@ impl RedisOrigin {
     /// [`StoreError::Failed`] when the certificates cannot be read.
     pub(super) fn open(config: &RedisStore) -> Result<Self, StoreError> {
         let (dialer, address) = (Arc::new(Dialer::new(config)?), Arc::new(config.address.clone()));
-        let (prefix, timeout) = (config.prefix.as_str().into(), config.timeout);
-        Ok(Self { address, dialer, prefix, turns: (config.questions, config.waiting), timeout })
+        Ok(Self {
+            address,
+            replicas: config.wait_replicas,
+            dialer,
+            prefix: config.prefix.as_str().into(),
+            turns: (config.questions, config.waiting),
+            timeout: config.timeout,
+            nobodys: Arc::default(),
+        })
     }
 
     pub(super) fn attach(
@@ -101,10 +123,17 @@ impl RedisOrigin {
         fences: &Arc<Fences>,
         on_link: impl Fn(LinkEvent) + 'static,
     ) -> RedisLink {
-        let (dialer, prefix) = (Arc::clone(&self.dialer), Arc::clone(&self.prefix));
-        let links = Links::start(&self.address, dialer, Arc::clone(&prefix), fences, on_link);
+        let (prefix, replicas) = (Arc::clone(&self.prefix), self.replicas);
+        let settings = Settings {
+            address: &self.address,
+            replicas,
+            dialer: Arc::clone(&self.dialer),
+            prefix: Arc::clone(&prefix),
+            nobodys: Arc::clone(&self.nobodys),
+        };
         let turns = Turns::new(self.turns.0, self.turns.1, self.timeout);
-        RedisLink { links: Rc::new(links), prefix, turns }
+        let links = Rc::new(Links::start(settings, fences, on_link));
+        RedisLink { links, replicas, prefix, turns }
     }
 }
 
@@ -112,6 +141,7 @@ impl RedisOrigin {
 #[derive(Clone, Debug)]
 pub struct RedisLink {
     links: Rc<Links>,
+    replicas: WaitReplicas,
     prefix: Arc<str>,
     turns: Rc<Turns>,
 }
@@ -184,6 +214,22 @@ impl RedisLink {
         foreign::read(raw, layout, left.map(|left| asked_ms.saturating_add(left))).map(Some)
     }
 
+    /// Makes a write that takes access away.
+    async fn take(&self, write: &Cmd) -> Result<Value, StoreError> {
+        match self.replicas {
+            WaitReplicas::Never => self.links.call(write).await,
+            WaitReplicas::Auto | WaitReplicas::Always(_) => self.links.call_lasting(write).await,
+        }
+    }
+
+    /// Makes a write that gives access.
+    async fn give(&self, write: &Cmd) -> Result<Value, StoreError> {
+        match self.replicas {
+            WaitReplicas::Never | WaitReplicas::Auto => self.links.call(write).await,
+            WaitReplicas::Always(_) => self.links.call_lasting(write).await,
+        }
+    }
+
     /// Two writes, the principal's first: a record whose principal is missing is refused, while a
     /// principal without a record lets nobody in.
     pub(super) async fn issue(
@@ -203,7 +249,7 @@ impl RedisLink {
         if let Some(left) = reply::lifetime(record_expiry_ms(record.expires_ms)) {
             command.arg("PX").arg(left);
         }
-        self.links.call(&command).await?;
+        self.give(&command).await?;
         Ok(())
     }
 
@@ -211,23 +257,28 @@ impl RedisLink {
     async fn generation(&self, subject: &str) -> Result<u64, StoreError> {
         let mut command = script(STATE, &self.principal_key(subject));
         command.arg(first_generation(self.links.store())?);
-        let state = reply::principal(self.links.call(&command).await?)?;
+        let state = reply::principal(self.give(&command).await?)?;
         state.map(|state| state.generation).ok_or_else(|| StoreError::bad_record("principal"))
     }
 
     pub(super) async fn revoke(&self, id: Uuid) -> Result<bool, StoreError> {
-        reply::was_there(&self.links.call(&command("DEL", &self.token_key(id))).await?)
+        let key = self.token_key(id);
+        let command = match self.replicas {
+            WaitReplicas::Never => command("DEL", &key),
+            WaitReplicas::Auto | WaitReplicas::Always(_) => script(REVOKE, &key),
+        };
+        reply::was_there(&self.take(&command).await?)
     }
 
     pub(super) async fn revoke_all(&self, subject: &str) -> Result<bool, StoreError> {
         let command = script(REVOKE_ALL, &self.principal_key(subject));
-        reply::was_there(&self.links.call(&command).await?)
+        reply::was_there(&self.take(&command).await?)
     }
 
     pub(super) async fn set_active(&self, subject: &str, active: bool) -> Result<bool, StoreError> {
         let mut command = script(SET_ACTIVE, &self.principal_key(subject));
         command.arg(i64::from(active));
-        reply::was_there(&self.links.call(&command).await?)
+        reply::was_there(&self.take(&command).await?)
     }
 
     pub(super) fn health(&self) -> Health {
@@ -249,6 +300,8 @@ fn script(text: &str, key: &str) -> Cmd {
 
 #[cfg(test)]
 mod documents_tests;
+#[cfg(test)]
+mod replicas_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

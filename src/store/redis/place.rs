@@ -1,12 +1,14 @@
 //! Where a link connects to, and what a server there has to prove: nothing where one server is
 //! configured, that it is the master the sentinels name, or that it sees its cluster.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use redis::{Cmd, Value};
+use tokio::time;
 
 use super::{
     dial::{Dialer, Endpoint},
+    link::Sight,
     reply,
     sentinels::Sentinels,
 };
@@ -17,9 +19,17 @@ pub(super) enum Place {
     Fixed(Endpoint),
     /// Whichever the sentinels name.
     Named(Rc<Sentinels>),
+    /// Where another link is connected, which found the master that the sentinels name.
+    Beside(Sight),
     /// One node of a cluster.
     Node(RedisNode),
 }
+
+/// Why a connection beside another one is left.
+pub(super) const ANOTHER_MASTER: &str = "there is another master";
+
+/// Between two looks at where the other link is.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 impl Place {
     /// Where to dial now.
@@ -27,6 +37,7 @@ impl Place {
         match self {
             Self::Fixed(endpoint) => Ok(endpoint.clone()),
             Self::Named(sentinels) => sentinels.master(dialer).await.map(Endpoint::Node),
+            Self::Beside(other) => other.endpoint().ok_or_else(|| "there is no master".to_owned()),
             Self::Node(node) => Ok(Endpoint::Node(node.clone())),
         }
     }
@@ -36,7 +47,7 @@ impl Place {
         let mut command = Cmd::new();
         match self {
             Self::Fixed(_) => return None,
-            Self::Named(_) => command.arg("ROLE"),
+            Self::Named(_) | Self::Beside(_) => command.arg("ROLE"),
             Self::Node(_) => command.arg("CLUSTER").arg("INFO"),
         };
         Some(command)
@@ -48,10 +59,12 @@ impl Place {
     pub(super) fn proven(&self, answer: Option<&Value>) -> Result<(), String> {
         match self {
             Self::Fixed(_) => Ok(()),
-            Self::Named(_) | Self::Node(_) if let Some(Value::ServerError(error)) = answer => {
+            Self::Named(_) | Self::Beside(_) | Self::Node(_)
+                if let Some(Value::ServerError(error)) = answer =>
+            {
                 Err(reply::words(error.code()))
             }
-            Self::Named(_) => match answer {
+            Self::Named(_) | Self::Beside(_) => match answer {
                 Some(Value::Array(role)) if role.first().is_some_and(is_master) => Ok(()),
                 _ => Err("it is not the master (any more)".to_owned()),
             },
@@ -69,16 +82,22 @@ impl Place {
     pub(super) fn is_left_when_read_only(&self) -> bool {
         match self {
             Self::Fixed(_) => false,
-            Self::Named(_) | Self::Node(_) => true,
+            Self::Named(_) | Self::Beside(_) | Self::Node(_) => true,
         }
     }
 
-    /// Ends when the sentinels name another server than `endpoint`, which is still connected.
+    /// Ends when another server than `endpoint` is the master to the sentinels, while that one is still connected.
     pub(super) async fn replaced(&self, dialer: &Arc<Dialer>, endpoint: &Endpoint) -> String {
         match (self, endpoint) {
             (Self::Named(sentinels), Endpoint::Node(node)) => {
                 sentinels.name_another(dialer, node).await
             }
+            (Self::Beside(other), _) => loop {
+                time::sleep(LOOK_EVERY).await;
+                if other.endpoint().is_some_and(|other| other != *endpoint) {
+                    return ANOTHER_MASTER.to_owned();
+                }
+            },
             (_, _) => std::future::pending().await,
         }
     }

@@ -11,6 +11,35 @@ use super::{
     until,
 };
 
+/// A master and its replica.
+pub(crate) struct Pair {
+    pub(crate) master: Redis,
+    pub(crate) replica: Redis,
+}
+
+impl Pair {
+    pub(crate) fn start() -> Self {
+        let master = Redis::start();
+        let replica =
+            Redis::start_as(None, &["--replicaof", "127.0.0.1", &master.port().to_string()]);
+        until("the replica to follow", || {
+            master.command(&["INFO", "replication"])?.contains("state=online").then_some(())
+        });
+        Self { master, replica }
+    }
+
+    /// The replica follows nobody who is there any more, and keeps what it has.
+    pub(crate) fn cut(&self) {
+        assert_eq!(self.master.command(&["WAIT", "1", "5000"]).as_deref(), Some("1"));
+        let nobody = free_port().to_string();
+        self.replica.command(&["REPLICAOF", "127.0.0.1", &nobody]);
+        until("the master to miss its replica", || {
+            let told = self.master.command(&["INFO", "replication"])?;
+            told.contains("connected_slaves:0").then_some(())
+        });
+    }
+}
+
 /// A master, its replica, and a sentinel that decides alone; ended when dropped.
 pub(crate) struct Sentinel {
     pub(crate) master: Redis,
@@ -53,9 +82,14 @@ impl Sentinel {
         call(self.port, &[words.to_vec()])?
     }
 
-    /// Kills the master and waits until the sentinel names the replica.
+    /// Kills the master when its replica has all it has, and waits until the sentinel names the replica.
     pub(crate) fn fail_over(&mut self) {
         assert_eq!(self.master.command(&["WAIT", "1", "5000"]).as_deref(), Some("1"));
+        self.lose_master();
+    }
+
+    /// Kills the master, whatever its replica has, and waits until the sentinel names the replica.
+    pub(crate) fn lose_master(&mut self) {
         self.master.kill();
         let port = self.replica.port().to_string();
         until("the fail-over", || {

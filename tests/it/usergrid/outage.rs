@@ -1,7 +1,7 @@
 //! While the store cannot answer: logins wait, guests of an open path go on, nobody is called wrong.
 
 use super::{DENIED, HELLO, Shop, UNCOUNTED, USER_TOKEN, WRONG, grant};
-use crate::harness::{client::Answer, redis::Redis, until};
+use crate::harness::{client::Answer, fleets::Pair, redis::Redis, until};
 
 /// 503, an error of the API, and when to come again.
 fn is_put_off(answer: &Answer, row: &str) {
@@ -78,4 +78,44 @@ fn guests_go_on_no_longer_than_the_operator_says() {
         (answer.status == 503).then_some(answer)
     });
     is_put_off(&answer, "a guest");
+}
+
+/// Logins give and do not wait; whatever takes away waits for a replica.
+#[test]
+#[rustfmt::skip] // a table is read by column
+fn what_no_replica_has_is_503_in_the_platforms_shape_and_safe_to_repeat() {
+    let redis = Pair::start();
+    let shop = Shop::over(&format!("{:?}", redis.master.url()), UNCOUNTED);
+    for role in ["reader", "writer"] {
+        let made = shop.ask("POST /acme/shop/roles", "bearer <olga>", &format!(r#"{{"name":"{role}"}}"#));
+        assert_eq!(made.status, 200, "{}", made.text());
+        let given = shop.ask(&format!("POST /acme/shop/roles/{role}/users/nora"), "bearer <olga>", "");
+        assert_eq!(given.status, 200, "{}", given.text());
+    }
+    let rows = [
+        ("PUT /acme/shop/users/nora/revoketokens",              ""),
+        ("PUT /acme/shop/users/nora/revoketoken?token=<nora>",  ""),
+        ("DELETE /acme/shop/users/nora/roles/reader",           ""),
+        ("DELETE /acme/shop/roles/writer",                      ""),
+        ("POST /acme/shop/credentials",                         ""),
+        ("PUT /acme/shop/users/nora",                           r#"{"disabled":true}"#),
+        ("PUT /acme/shop/users/nora/deactivate",                "{}"),
+    ];
+    redis.replica.freeze();
+    for (line, body) in rows {
+        let answer = shop.ask(line, "bearer <olga>", body);
+        is_put_off(&answer, line);
+        let why = answer.field("proxy-status").unwrap();
+        assert!(why.contains(r#"details="not_replicated""#), "{line}: {why}");
+        assert!(answer.text().contains("safe to repeat"), "{line}: {}", answer.text());
+    }
+    shop.check(&[("POST /acme/shop/token", "", &grant("ben"), USER_TOKEN)]);
+    redis.replica.thaw();
+    for (line, body) in rows {
+        until("a repeat to be good", || {
+            let status = shop.ask(line, "bearer <olga>", body).status;
+            // A role that is gone is not found, once a replica knows that it is gone.
+            matches!(status, 200 | 404).then_some(())
+        });
+    }
 }
