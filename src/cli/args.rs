@@ -36,6 +36,7 @@ pub(super) enum Command {
     Demo(DemoArgs),
     Init(InitArgs),
     Check(CheckArgs),
+    Diff(DiffArgs),
     Serve(ServeArgs),
     Explain(ExplainArgs),
     #[command(subcommand)]
@@ -114,6 +115,31 @@ pub(super) struct CheckArgs {
     /// The configuration file
     #[arg(value_name = "FILE", default_value = "tollgate.toml")]
     pub(super) file: PathBuf,
+    /// Print JSON for scripts
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Says what another configuration would open and close, and to whom
+///
+/// Compares the rules of two files as sets of requests: what falls to another line that asks for the same is no
+/// difference. Each difference comes with a request that shows it. Starts nothing, and asks no store. Exits
+/// with 1 when something opens that --no-widening forbids, with 78 when a file is bad.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  tollgate diff tollgate.toml tollgate.toml
+  tollgate diff tollgate.toml tollgate.toml --no-widening")]
+pub(super) struct DiffArgs {
+    /// The configuration file as it is
+    #[arg(value_name = "OLD")]
+    pub(super) old: PathBuf,
+    /// The configuration file as it would be
+    #[arg(value_name = "NEW")]
+    pub(super) new: PathBuf,
+    /// Fail when anything opens to anybody
+    #[arg(long)]
+    pub(super) no_widening: bool,
     /// Print JSON for scripts
     #[arg(long)]
     pub(super) json: bool,

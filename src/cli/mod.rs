@@ -8,6 +8,7 @@ mod ask;
 mod check;
 mod client;
 mod demo;
+mod diff;
 mod directory;
 mod explain;
 mod init;
@@ -38,6 +39,8 @@ use crate::{
 /// "try again".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exit {
+    /// Something opens that was to stay closed.
+    Opens = 1,
     /// The command line makes no sense.
     Usage = 64,
     /// What was given to the command makes no sense.
@@ -85,6 +88,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::Keygen => keygen::run(),

@@ -14,6 +14,7 @@ pub(crate) mod caller;
 pub mod check;
 mod context;
 mod defaults;
+pub mod diff;
 mod disk;
 mod expect;
 mod foreign;

@@ -3,6 +3,7 @@
 pub mod decide;
 pub mod explain;
 pub mod pattern;
+mod reach;
 pub mod requirement;
 pub mod ruleset;
 pub mod tenant;
@@ -17,8 +18,9 @@ use std::{
 
 pub use decide::{Denial, Permit, Presented, decide};
 pub use pattern::Left;
+pub use reach::Whom;
 pub use requirement::{Requirement, Tenancy};
-pub use ruleset::{Conflict, ConflictKind, Match, RuleSet};
+pub use ruleset::{Conflict, ConflictKind, Difference, Match, RuleSet, Side, diff};
 pub use tenant::{Tenant, TenantRequest};
 
 /// One line of `[rules]`.

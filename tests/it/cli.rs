@@ -420,6 +420,65 @@ fn explanations_read_as_they_should() {
     golden("tests/golden/explain.txt", &text);
 }
 
+/// The same shop after somebody's change.
+const BRANCH: &str = r#"
+backend = "http://127.0.0.1:9000"
+store = "file:tollgate.redb"
+secret = "0123456789abcdef0123456789abcdef"
+
+[rules]
+"GET  /status"       = { who = "public", backend = "reports" }
+"GET  /catalog/**"   = "guest"
+"GET  /catalog/new"  = "guest"
+"*    /orders/**"    = "authenticated"
+"POST /orders"       = "authenticated"
+"*    /users/{name}/**" = "role:support & scope:desk | self:{name} | role:auditor"
+
+[trust]
+proxies = ["10.0.0.0/8"]
+
+[backends.reports]
+url = "http://127.0.0.1:9001"
+"#;
+
+#[test]
+fn a_difference_reads_as_it_should_and_a_widening_can_be_forbidden() {
+    let shop = Shop::with(SHOP);
+    shop.write("branch.toml", BRANCH);
+    let rows = [
+        vec!["diff", "tollgate.toml", "branch.toml"],
+        vec!["diff", "branch.toml", "tollgate.toml"],
+        vec!["diff", "tollgate.toml", "tollgate.toml", "--no-widening"],
+        vec!["diff", "tollgate.toml", "branch.toml", "--json"],
+    ];
+    golden("tests/golden/diff.txt", &screens(&shop, &rows, &timeless()));
+    let widened = shop.run(&["diff", "tollgate.toml", "branch.toml", "--no-widening"]);
+    assert_eq!(widened.code, 1, "{widened:?}");
+    assert!(
+        widened.err.starts_with("error: 2 of these lines open something\nhelp: "),
+        "{widened:?}"
+    );
+    let narrowed = shop.run(&["diff", "tollgate.toml", "tollgate.toml", "--no-widening"]);
+    assert_eq!((narrowed.code, narrowed.err.as_str()), (0, ""), "{narrowed:?}");
+}
+
+#[test]
+fn what_cannot_be_compared_is_no_difference_of_nothing() {
+    let shop = Shop::with(SHOP);
+    shop.write("fold.toml", &SHOP.replace("[rules]", "[paths]\ncase = \"fold\"\n[rules]"));
+    shop.write("bad.toml", &SHOP.replace("\"guest\"", "\"guess\""));
+    let rows = [
+        ("fold.toml", 65, "cannot be compared: `[paths] case` differs"),
+        ("bad.toml", 78, "guess"),
+        ("missing.toml", 78, "missing.toml"),
+    ];
+    for (file, code, says) in rows {
+        let said = shop.run(&["diff", "tollgate.toml", file]);
+        assert_eq!(said.code, code, "{said:?}");
+        assert!(said.err.contains(says), "{file}: {said:?}");
+    }
+}
+
 /// What commands print, each below its line; tokens cut.
 pub(crate) fn screens(shop: &Shop, rows: &[Vec<&str>], token: &str) -> String {
     let mut text = String::new();

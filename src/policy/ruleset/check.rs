@@ -3,11 +3,8 @@
 //! A rule set is sound when the best rules for any request all ask for the same, and when no method
 //! that changes something falls from a rule that asks who it is to one that does not.
 //!
-//! Requests without number come down to a few samples: every capture and every host that a rule
-//! leaves free is filled with a word that no rule knows. If anything is wrong with some request that
-//! two rules share, it is wrong with their sample of the same method and length too, because only
-//! rules that hold all of what the two share match it. Longer paths than the deepest rule and one
-//! segment more are alike.
+//! Requests without number come down to a few samples (`sample`): if anything is wrong with some request
+//! that two rules share, it is wrong with their sample of the same method and length too.
 
 use std::{
     collections::HashSet,
@@ -15,10 +12,11 @@ use std::{
 };
 
 use super::{
-    super::pattern::{Area, HostPattern, Left, Methods, Relation, Segment, Verb},
+    super::pattern::{Area, Left, Methods, Relation, Verb},
     Conflict, ConflictKind, RuleSet,
     index::Entry,
     pairs, rights,
+    sample::{Sample, Samples, written},
 };
 
 /// So many mistakes have one cause, and nobody reads on.
@@ -37,27 +35,13 @@ struct Checker<'a> {
     set: &'a RuleSet,
     /// Equal numbers for equal right sides.
     rights: Vec<usize>,
-    /// Most segments that any rule has.
-    deepest: usize,
-    /// A word that is no literal and no host's label.
-    fresh: String,
-}
-
-/// A request, given by what matters of it.
-struct Sample<'a> {
-    host: &'a str,
-    segments: Vec<&'a str>,
+    samples: Samples,
 }
 
 impl<'a> Checker<'a> {
     fn new(set: &'a RuleSet) -> Self {
         let lefts = || set.rules.iter().map(|rule| &rule.left);
-        Self {
-            set,
-            rights: rights::classes(&set.rules),
-            deepest: lefts().map(|left| left.area().segments.len()).max().unwrap_or(0),
-            fresh: fresh(lefts()),
-        }
+        Self { set, rights: rights::classes(&set.rules), samples: Samples::of(lefts) }
     }
 
     fn clashes(&self) -> Vec<Conflict> {
@@ -80,16 +64,16 @@ impl<'a> Checker<'a> {
             return None;
         }
         let both = self.area(one).meet(self.area(two))?;
-        let host = self.sample_host(&both);
+        let host = self.samples.host(&both);
         let mut clashing = Vec::new();
         let mut shown = None;
-        for length in self.lengths(&both) {
-            let sample = self.sample(&both, &host, length);
+        for length in self.samples.lengths(&both) {
+            let sample = self.samples.at(&both, &host, length);
             let found = self.matching(&sample);
             for &verb in &verbs {
                 if self.is_best(one, verb, &found) && self.is_best(two, verb, &found) {
                     clashing.push(verb);
-                    shown.get_or_insert_with(|| self.show(verb, &both, length));
+                    shown.get_or_insert_with(|| self.samples.show(verb, &both, length));
                 }
             }
         }
@@ -140,10 +124,10 @@ impl<'a> Checker<'a> {
     fn falls_from(&self, rule: usize) -> Vec<Conflict> {
         let left = &self.set.rules[rule].left;
         let area = left.area();
-        let host = self.sample_host(area);
+        let host = self.samples.host(area);
         let mut falls: Vec<(usize, usize, Verb)> = Vec::new();
-        for length in self.lengths(area) {
-            let sample = self.sample(area, &host, length);
+        for length in self.samples.lengths(area) {
+            let sample = self.samples.at(area, &host, length);
             let found = self.matching(&sample);
             // A path that has a rule of its own further inside is that rule's business.
             if found.iter().any(|other| self.area(other).relation(area) == Relation::Inside) {
@@ -174,7 +158,7 @@ impl<'a> Checker<'a> {
             first: rule,
             second,
             kind: ConflictKind::FallThrough,
-            example: self.show(verb, area, length),
+            example: self.samples.show(verb, area, length),
             settle: settle.clone(),
         };
         falls.into_iter().map(conflict).collect()
@@ -207,70 +191,4 @@ impl<'a> Checker<'a> {
             },
         })
     }
-
-    /// How long paths of `area` can be, as far as it makes a difference. The second shortest first:
-    /// something below a path makes a better example than the path itself.
-    fn lengths(&self, area: &Area) -> impl Iterator<Item = usize> {
-        let shortest = area.segments.len();
-        let longest = if area.open { self.deepest + 1 } else { shortest };
-        let second = (shortest < longest).then_some(shortest + 1);
-        second.into_iter().chain([shortest]).chain(shortest + 2..=longest)
-    }
-
-    fn sample_host(&self, area: &Area) -> String {
-        match &area.host {
-            HostPattern::Exactly(host) => host.clone(),
-            HostPattern::Under(suffix) => format!("{}.{suffix}", self.fresh),
-            HostPattern::Any => self.fresh.clone(),
-        }
-    }
-
-    fn sample<'s>(&'s self, area: &'s Area, host: &'s str, length: usize) -> Sample<'s> {
-        let fixed = area.segments.iter().map(|segment| match segment {
-            Segment::Literal { value, .. } => value.as_str(),
-            Segment::Capture(_) => self.fresh.as_str(),
-        });
-        let free = std::iter::repeat(self.fresh.as_str());
-        Sample { host, segments: fixed.chain(free).take(length).collect() }
-    }
-
-    /// The sample as a person writes it. Where any host will do, none is shown.
-    fn show(&self, verb: Verb, area: &Area, length: usize) -> String {
-        let host = match &area.host {
-            HostPattern::Any => String::new(),
-            HostPattern::Exactly(_) | HostPattern::Under(_) => self.sample_host(area),
-        };
-        let fixed = area.segments.iter().map(|segment| match segment {
-            Segment::Literal { text, .. } => text.as_str(),
-            Segment::Capture(_) => self.fresh.as_str(),
-        });
-        let free = std::iter::repeat(self.fresh.as_str());
-        let path: Vec<&str> = fixed.chain(free).take(length).collect();
-        format!("{} {host}/{}", verb.name(), path.join("/"))
-    }
-}
-
-/// A list that takes these methods; GET stands for its HEAD too.
-fn written(verbs: &[Verb]) -> Methods {
-    let brought = |verb: Verb| verb == Verb::Head && verbs.contains(&Verb::Get);
-    Methods::list(verbs.iter().copied().filter(|verb| !brought(*verb)))
-}
-
-/// A word that neither a segment nor a host of any rule has.
-fn fresh<'a>(lefts: impl Iterator<Item = &'a Left>) -> String {
-    let mut taken = HashSet::new();
-    for left in lefts {
-        let area = left.area();
-        match &area.host {
-            HostPattern::Exactly(host) | HostPattern::Under(host) => taken.extend(host.split('.')),
-            HostPattern::Any => {}
-        }
-        taken.extend(area.segments.iter().filter_map(|segment| match segment {
-            Segment::Literal { value, .. } => Some(value.as_str()),
-            Segment::Capture(_) => None,
-        }));
-    }
-    let letters = ["x", "y", "z"].into_iter().map(str::to_owned);
-    let mut words = letters.chain((1..).map(|number| format!("x{number}")));
-    words.find(|word| !taken.contains(word.as_str())).unwrap_or_default()
 }

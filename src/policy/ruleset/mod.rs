@@ -1,12 +1,14 @@
 //! Which rule a request falls to: the most specific, whatever the order of the file.
 //!
 //! `index` finds it, `check` proves beforehand that there is one answer to every request, and that
-//! no method slips past a rule into an open one.
+//! no method slips past a rule into an open one; `diff` says what another rule set would decide otherwise.
 
 mod check;
+mod diff;
 mod index;
 mod pairs;
 mod rights;
+mod sample;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +18,7 @@ use http::Method;
 
 use super::{Rule, pattern::Verb};
 use crate::request::path::{CanonicalPath, Case};
+pub use diff::{Difference, Side, diff};
 use index::{Entry, Index, best};
 
 /// All rules of a configuration.
@@ -109,13 +112,21 @@ impl RuleSet {
         host: &str,
         path: &'a CanonicalPath,
     ) -> Option<Match<'a>> {
-        let verb = Verb::of(method)?;
-        let first = self.index.walk(host, path.segments(), |entries| match best(entries, verb) {
+        let index = self.winner(Verb::of(method)?, host, path.segments())?;
+        Some(Match { rule: &self.rules[index], index, path })
+    }
+
+    fn winner<'p>(
+        &self,
+        verb: Verb,
+        host: &str,
+        path: impl Iterator<Item = &'p str> + Clone,
+    ) -> Option<usize> {
+        let first = self.index.walk(host, path, |entries| match best(entries, verb) {
             Some((_, entry)) => ControlFlow::Break(entry.rule),
             None => ControlFlow::Continue(()),
         });
-        let index = first.break_value()?;
-        Some(Match { rule: &self.rules[index], index, path })
+        first.break_value()
     }
 
     /// The rule that was found for `path`, once more by its index.

@@ -64,7 +64,7 @@ impl Rights {
 
 /// Terms and lists sorted and once each, captures by the place of their segment: `self:{id}` of one
 /// rule and `self:{name}` of another ask for the same if both stand for the same segment.
-fn normal(requirement: &Requirement, rule: &Rule) -> Requirement {
+pub(super) fn normal(requirement: &Requirement, rule: &Rule) -> Requirement {
     let lists = match requirement {
         Requirement::Public | Requirement::Guest | Requirement::Deny => return requirement.clone(),
         Requirement::Any(lists) => lists,
