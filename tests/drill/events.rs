@@ -150,6 +150,8 @@ fn kill(world: &mut World) {
     if world.fleet.topology == Topology::One {
         std::thread::sleep(AWAY);
         world.fleet.nodes[world.broken].restart();
+    } else {
+        world.fleet.is_taken_over(world.broken);
     }
 }
 
@@ -166,6 +168,8 @@ fn pause(world: &mut World) {
     if world.fleet.topology == Topology::One {
         std::thread::sleep(AWAY);
         world.fleet.nodes[world.broken].thaw();
+    } else {
+        world.fleet.is_taken_over(world.broken);
     }
 }
 

@@ -157,6 +157,16 @@ impl Fleet {
         })
     }
 
+    /// Waits until a replica has taken the place of a primary that is away.
+    pub(crate) fn is_taken_over(&self, away: usize) {
+        let expected = if self.topology == Topology::Cluster { 3 } else { 1 };
+        until("a fail-over", || {
+            let there = self.nodes.iter().enumerate().filter(|(number, _)| *number != away);
+            let roles = there.filter_map(|(_, node)| node.command(&["ROLE"]));
+            (roles.filter(|role| role.starts_with("master")).count() == expected).then_some(())
+        });
+    }
+
     /// Waits until a replica has what its master has: what Redis acknowledges before, it may lose.
     pub(crate) fn replicated(&self, primary: usize) {
         if self.topology == Topology::One {
