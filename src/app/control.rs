@@ -27,7 +27,7 @@ use crate::{
         health::{self, Readiness, ServerOut},
         local,
     },
-    store::{Health, HealthState, Store},
+    store::{Health, HealthState, Store, StoreError},
     telemetry::{
         log::{Level, event},
         metrics::{Metrics, ServerState},
@@ -46,6 +46,8 @@ const STORE_WAIT: Duration = Duration::from_secs(5);
 
 /// Between two probes of how long the store takes to tell of a change.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// And after one that the store refused.
+const PROBE_AFTER_REFUSAL: Duration = Duration::from_secs(30);
 
 /// How often the control thread looks whether a reload has brought another `secret`.
 const RESEAL_EVERY: Duration = Duration::from_secs(5);
@@ -315,10 +317,15 @@ async fn reseal(control: Rc<Control>) {
 /// Measures now and then how long the store takes to tell of a change: over this thread's connections, which
 /// are like those of the workers.
 async fn probe(control: Rc<Control>) {
+    let mut pause = PROBE_EVERY;
     loop {
-        tokio::time::sleep(PROBE_EVERY).await;
+        tokio::time::sleep(pause).await;
         let (_, store) = control.store();
-        if let Some(lag) = store.probe().await {
+        let told = store.probe().await;
+        // Who may not write there is refused each time, and each time the server notes it.
+        let is_refused = matches!(told, Err(StoreError::Failed { .. }));
+        pause = if is_refused { PROBE_AFTER_REFUSAL } else { PROBE_EVERY };
+        if let Ok(Some(lag)) = told {
             control.metrics.process.revocation_lag.observe(lag);
         }
     }

@@ -381,11 +381,15 @@ impl Store {
     }
 
     /// How long a change took from its command until this handle was told of it, tried with a key of no
-    /// meaning. `None` where nothing tells of changes, or the store cannot be asked.
-    pub async fn probe(&self) -> Option<Duration> {
+    /// meaning. `None` where nothing tells of changes.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store did not make this one.
+    pub async fn probe(&self) -> Result<Option<Duration>, StoreError> {
         match self {
             Self::Redis(store) => store.probe().await,
-            Self::File(_) | Self::Memory(_) => None,
+            Self::File(_) | Self::Memory(_) => Ok(None),
         }
     }
 

@@ -49,8 +49,7 @@ impl Changes {
     fn changed(&self, key: &[u8]) {
         let own = key.strip_prefix(self.prefix.as_bytes()).map(str::from_utf8);
         let own = own.transpose().ok().flatten();
-        if let Some(number) = own.and_then(probe::number) {
-            self.probes.heard(number);
+        if own.and_then(probe::number).is_some_and(|number| self.probes.heard(number)) {
             return;
         }
         // Another service's keys have no form of their own: any key may be one of them.

@@ -12,6 +12,7 @@ use redis::Cmd;
 use tokio::{sync::oneshot, time};
 
 use super::{RedisLink, command};
+use crate::store::StoreError;
 
 /// How long such a key is kept, if nobody comes to tell of it.
 const KEPT_MS: u64 = 5_000;
@@ -33,13 +34,15 @@ impl Probes {
         hears
     }
 
-    /// The message has come.
-    pub(super) fn heard(&self, number: u64) {
+    /// The message has come; `false` when nobody expected it: then it may be of somebody else's key.
+    pub(super) fn heard(&self, number: u64) -> bool {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, told)) = waiting.take_if(|(expected, _)| *expected == number) {
-            // Whoever waited may have gone.
-            let _ = told.send(Instant::now());
-        }
+        let Some((_, told)) = waiting.take_if(|(expected, _)| *expected == number) else {
+            return false;
+        };
+        // Whoever waited may have gone.
+        let _ = told.send(Instant::now());
+        true
     }
 }
 
@@ -50,27 +53,24 @@ pub(super) fn number(own: &str) -> Option<u64> {
 
 impl RedisLink {
     /// How long a change took from its command until it was told here. `None` where nothing is told of
-    /// changes (any more), or the store did not make this one.
-    pub(in crate::store) async fn probe(&self) -> Option<Duration> {
+    /// changes (any more).
+    pub(in crate::store) async fn probe(&self) -> Result<Option<Duration>, StoreError> {
         let fences = self.links.fences();
-        let ear = self.links.ear()?;
-        let hears = || fences.hears(ear, Instant::now());
-        if !hears() {
-            return None;
-        }
+        let hears = |ear| fences.hears(ear, Instant::now());
+        let Some(ear) = self.links.ear().filter(|ear| hears(*ear)) else { return Ok(None) };
         let reading = fences.reading(Some(ear));
-        let number = getrandom::u64().ok()?;
+        let Ok(number) = getrandom::u64() else { return Ok(None) };
         let key = format!("{}{NAME}{number:016x}", self.prefix);
         let told = self.links.changes().probes().expect(number);
-        self.links.call(&command("EXISTS", &key)).await.ok()?;
+        self.links.call(&command("EXISTS", &key)).await?;
         let sent = Instant::now();
-        self.links.call(&write(&key)).await.ok()?;
+        self.links.call(&write(&key)).await?;
         let left = WAIT.saturating_sub(sent.elapsed());
         let heard = time::timeout(left, told).await.ok().and_then(Result::ok);
         // What was lost with a connection, or with a slot, is asked for again: nobody waits for it to be told.
-        let counts = fences.is_of_now(&reading) && (heard.is_some() || hears());
+        let counts = fences.is_of_now(&reading) && (heard.is_some() || hears(ear));
         let lag = heard.map_or_else(|| sent.elapsed(), |heard| heard.duration_since(sent));
-        counts.then_some(lag)
+        Ok(counts.then_some(lag))
     }
 }
 
@@ -90,12 +90,10 @@ mod tests {
         assert_eq!(number("probe:"), None);
         assert_eq!(number("token:2a"), None);
         let probes = Probes::default();
-        probes.heard(1);
+        assert!(!probes.heard(1));
         let mut told = probes.expect(2);
-        probes.heard(1);
-        assert!(told.try_recv().is_err());
-        probes.heard(2);
-        assert!(told.try_recv().is_ok());
-        probes.heard(2);
+        assert!(!probes.heard(1) && told.try_recv().is_err());
+        assert!(probes.heard(2) && told.try_recv().is_ok());
+        assert!(!probes.heard(2));
     }
 }
