@@ -10,9 +10,20 @@ use tollgate::cache::Table;
 /// Callers and principals that a worker remembers at most (`auth::hot`, `auth::owners`).
 const WORKER_MOST: usize = 16_384;
 
+/// The part of a life by which lives differ, and in whose last one whatever is used is asked for ahead
+/// (`auth::confirmed`).
+const PART: f64 = 0.1;
+
+/// The part of a life for which a principal that was read counts for another token (`auth::owners`).
+const PRINCIPAL_PART: f64 = 0.5;
+
 /// What each connection to a Redis asks of it in a second, whether or not anybody asks for tokens: 2.5 `PING`,
 /// and with each third of them four times `INFO` (`store::redis::link`).
 const SIGNS: f64 = 2.5 + 2.5 / 3.0 * 4.0;
+
+/// What each gateway asks in a second to measure how late it is told of a change (`store::redis::probe`), with
+/// the signs of its control thread's own two connections.
+const PROBES: f64 = 2.0 + 2.0 * SIGNS;
 
 /// A fleet, and what is asked of it.
 #[derive(Clone, Copy, Debug)]
@@ -72,9 +83,16 @@ impl Load {
     }
 }
 
-/// What a worker remembers, by when it was read.
+/// When something was read, and until when it counts.
+#[derive(Clone, Copy)]
+struct Known {
+    read: f64,
+    until: f64,
+}
+
+/// What a worker remembers; of principals when they were read.
 struct Worker {
-    callers: Table<u32, f64, RandomState>,
+    callers: Table<u32, Known, RandomState>,
     principals: Table<u32, f64, RandomState>,
 }
 
@@ -91,10 +109,15 @@ impl Fleet {
         };
         let mut workers: Vec<Worker> =
             (0..self.gateways * self.workers).map(|_| worker()).collect();
-        let mut near: Vec<Table<u32, f64, RandomState>> =
+        let mut near: Vec<Table<u32, Known, RandomState>> =
             (0..self.gateways).map(|_| Table::new(self.entries, hasher())).collect();
-        let connections = (self.gateways * self.workers) as f64;
-        let mut load = Load { seconds, signs: connections * SIGNS, ..Load::default() };
+        // One to read over, and one for writes that replicas must have.
+        let connections = (self.gateways * self.workers * 2) as f64;
+        let mut load = Load {
+            seconds,
+            signs: connections * SIGNS + self.gateways as f64 * PROBES,
+            ..Load::default()
+        };
         let mut now = 0.0;
         loop {
             // Whoever does not know of the others comes at exponential distances.
@@ -104,9 +127,11 @@ impl Fleet {
             }
             let (token, at) = (random.one_of(&popularity), random.below(workers.len()));
             let (gateway, worker) = (at / self.workers, &mut workers[at]);
-            let found = self.ask(worker, &mut near[gateway], token, now);
+            let mut told = Told { now, part: random.part(), ahead: None };
+            let found = self.ask(worker, &mut near[gateway], token, &mut told);
             if now > warm {
                 load.count(found);
+                told.ahead.into_iter().for_each(|principal| load.look_up(principal));
             }
         }
     }
@@ -114,28 +139,51 @@ impl Fleet {
     fn ask(
         &self,
         worker: &mut Worker,
-        near: &mut Table<u32, f64, RandomState>,
+        near: &mut Table<u32, Known, RandomState>,
         token: u32,
-        now: f64,
+        told: &mut Told,
     ) -> Found {
-        let counts = |read: &f64| now - read < self.ttl;
-        if worker.callers.get(&token, counts).is_some() {
+        let now = told.now;
+        let counts = |known: &Known| now < known.until;
+        if let Some(known) = worker.callers.get(&token, counts).copied() {
+            if known.until - now < self.ttl * PART {
+                // Another worker may have: then its answer is taken over.
+                match near.get(&token, counts).copied().filter(|other| other.read > known.read) {
+                    Some(other) => worker.callers.put(token, other, counts),
+                    None => told.ahead = Some(self.look_up(worker, near, token, told)),
+                }
+            }
             return Found::Hot;
         }
-        if let Some(read) = near.get(&token, counts).copied() {
-            worker.callers.put(token, read, counts);
+        if let Some(known) = near.get(&token, counts).copied() {
+            worker.callers.put(token, known, counts);
             return Found::Near;
         }
+        Found::Store { principal: self.look_up(worker, near, token, told) }
+    }
+
+    /// Whether the principal had to be asked for as well.
+    fn look_up(
+        &self,
+        worker: &mut Worker,
+        near: &mut Table<u32, Known, RandomState>,
+        token: u32,
+        told: &Told,
+    ) -> bool {
+        let now = told.now;
+        let young = |read: &f64| now - read < self.ttl * PRINCIPAL_PART;
         let principal = token % self.principals.max(1) as u32;
-        let known = worker.principals.get(&principal, counts).copied();
-        if known.is_none() {
-            worker.principals.put(principal, now, counts);
+        let kept = worker.principals.get(&principal, young).copied();
+        if kept.is_none() {
+            worker.principals.put(principal, now, young);
         }
         // What is made of two readings is as old as the older.
-        let read = known.unwrap_or(now);
-        near.put(token, read, counts);
-        worker.callers.put(token, read, counts);
-        Found::Store { principal: known.is_none() }
+        let read = kept.unwrap_or(now);
+        let known = Known { read, until: read + self.ttl * (1.0 - PART * told.part) };
+        let counts = |known: &Known| now < known.until;
+        near.put(token, known, counts);
+        worker.callers.put(token, known, counts);
+        kept.is_none()
     }
 
     /// How often one of the first so many tokens is asked for.
@@ -151,6 +199,14 @@ impl Fleet {
     }
 }
 
+/// The moment of a request, the die that is thrown for it, and what was asked for ahead because of it: whether
+/// with its principal.
+struct Told {
+    now: f64,
+    part: f64,
+    ahead: Option<bool>,
+}
+
 enum Found {
     Hot,
     Near,
@@ -163,11 +219,13 @@ impl Load {
         match found {
             Found::Hot => self.hot += 1,
             Found::Near => self.near += 1,
-            Found::Store { principal } => {
-                self.tokens += 1;
-                self.principals += u64::from(principal);
-            }
+            Found::Store { principal } => self.look_up(principal),
         }
+    }
+
+    fn look_up(&mut self, principal: bool) {
+        self.tokens += 1;
+        self.principals += u64::from(principal);
     }
 }
 

@@ -47,7 +47,7 @@ pub fn line(text: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     text.extend_from_slice(b"\r\n");
 }
 
-/// How many bytes [`line`] adds.
+/// How many bytes [`line()`] adds.
 pub(super) fn line_length(name: &[u8], value: &[u8]) -> usize {
     name.len() + value.len() + ": \r\n".len()
 }
