@@ -134,19 +134,22 @@ fn roll(world: &mut World) {
     world.away.store(usize::MAX, SeqCst);
 }
 
-/// While nobody writes, so that nothing is lost which Redis may lose: a primary acknowledges what its replicas
-/// do not have yet.
-fn in_quiet(world: &mut World, act: fn(&mut World, usize)) -> usize {
+/// While nobody writes where writes may be lost: in a cluster a primary has one replica, and what gives access is
+/// acknowledged before that one has it.
+fn done_to_primary(world: &mut World, act: fn(&mut World, usize)) -> usize {
     let acts = std::sync::Arc::clone(&world.acts);
-    let _acts = acts.lock().unwrap();
+    let is_cluster = world.fleet.topology == Topology::Cluster;
+    let _acts = is_cluster.then(|| acts.lock().unwrap());
     let primary = world.fleet.primary();
-    world.fleet.replicated(primary);
+    if is_cluster {
+        world.fleet.replicated(primary);
+    }
     act(world, primary);
     primary
 }
 
 fn kill(world: &mut World) {
-    world.broken = in_quiet(world, |world, primary| world.fleet.nodes[primary].kill());
+    world.broken = done_to_primary(world, |world, primary| world.fleet.nodes[primary].kill());
     if world.fleet.topology == Topology::One {
         std::thread::sleep(AWAY);
         world.fleet.nodes[world.broken].restart();
@@ -164,7 +167,7 @@ fn rejoin(world: &mut World) {
 }
 
 fn pause(world: &mut World) {
-    world.broken = in_quiet(world, |world, primary| world.fleet.nodes[primary].freeze());
+    world.broken = done_to_primary(world, |world, primary| world.fleet.nodes[primary].freeze());
     if world.fleet.topology == Topology::One {
         std::thread::sleep(AWAY);
         world.fleet.nodes[world.broken].thaw();

@@ -140,7 +140,7 @@ impl Fleet {
                 let hosts: Vec<String> =
                     self.sentinels.iter().map(|it| format!("127.0.0.1:{}", it.port)).collect();
                 let url = format!("redis+sentinel://{login}{}/main", hosts.join(","));
-                format!("{{ url = \"{url}\", sentinel-auth = \"none\" }}")
+                format!("{{ url = \"{url}\", sentinel-auth = \"none\", wait-replicas = 1 }}")
             }
         }
     }
