@@ -96,19 +96,22 @@ impl Confirmed {
             && self.unrevoked(fences)
     }
 
-    /// Whether what counts will soon do so no more, of age and not because its token expires: whoever
-    /// uses it has it asked for ahead, so that nobody waits.
+    /// Whether what [`counts`](Self::counts) will soon do so no more, of age and not because its token
+    /// expires: whoever uses it has it asked for ahead, so that nobody waits.
     pub(super) fn is_due(&self, fences: &Fences, lifetimes: Lifetimes, now: Instant) -> bool {
         let age = self.age_ms(now);
-        if age.saturating_add(lifetimes.ahead_alone_ms) < self.alone_ms {
+        let alone = age < self.alone_ms;
+        if alone && age.saturating_add(lifetimes.ahead_alone_ms) < self.alone_ms {
             return false; // young by either life
         }
-        let is_longer = self.heard_ms > self.alone_ms;
-        let (life, ahead) = match is_longer && fences.is_told(&self.reading, now) {
-            true => (self.heard_ms, lifetimes.ahead_heard_ms),
-            false => (self.alone_ms, lifetimes.ahead_alone_ms),
+        // What is older than the shorter life counts by the longer one.
+        let is_longer = || self.heard_ms > self.alone_ms && fences.is_told(&self.reading, now);
+        let (life, ahead) = if !alone || is_longer() {
+            (self.heard_ms, lifetimes.ahead_heard_ms)
+        } else {
+            (self.alone_ms, lifetimes.ahead_alone_ms)
         };
-        life < self.left_ms && age < life && age.saturating_add(ahead) >= life
+        age.saturating_add(ahead) >= life && age < life && life < self.left_ms
     }
 
     fn age_ms(&self, now: Instant) -> u32 {

@@ -1,7 +1,7 @@
 //! Makes a connection to Redis: TCP, TLS or a unix socket, then `HELLO 3`, the database, and what
 //! the server says of itself. No deadline of its own and no retry: the link has both.
 
-use std::{path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use redis::{
     AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, RedisConnectionInfo, Value,
@@ -198,14 +198,12 @@ fn text(value: &Value) -> String {
 }
 
 fn read_facts(info: &str) -> Facts {
-    let find = |key: &str| {
-        let value = |line: &str| line.strip_prefix(key)?.strip_prefix(':').map(str::to_owned);
-        info.lines().find_map(value).map(|value| value.trim().to_owned())
-    };
+    let said: HashMap<&str, &str> = info.lines().filter_map(|line| line.split_once(':')).collect();
+    let find = |key: &str| said.get(key).map(|value| value.trim());
     let is = |key: &str, wanted: &str| find(key).is_some_and(|value| value == wanted);
     let number = |key: &str| find(key).and_then(|value| value.parse::<u64>().ok());
     let mut warnings = Vec::new();
-    if let Some(policy) = find("maxmemory_policy").filter(|policy| policy != "noeviction") {
+    if let Some(policy) = find("maxmemory_policy").filter(|policy| *policy != "noeviction") {
         warnings.push((
             format!("maxmemory-policy is `{policy}`: it may drop live tokens; set `noeviction`"),
             MAY_LOSE,
