@@ -72,6 +72,7 @@ pub(crate) fn run() -> Outcome<()> {
     for (about, ttl) in RUNS {
         let fleet = Fleet {
             gateways,
+            spread: gateways,
             workers: 1,
             rate,
             tokens: known,

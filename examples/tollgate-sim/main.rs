@@ -21,6 +21,9 @@ struct Arguments {
     /// Gateways, which share the load evenly
     #[arg(long, default_value_t = 3)]
     gateways: usize,
+    /// Gateways that one token is shown to; all of them unless said
+    #[arg(long)]
+    spread: Option<usize>,
     /// Workers of each
     #[arg(long, default_value_t = 1)]
     workers: usize,
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
     }
     let fleet = Fleet {
         gateways: given.gateways,
+        spread: given.spread.unwrap_or(given.gateways).clamp(1, given.gateways),
         workers: given.workers,
         rate: given.rate,
         tokens: given.tokens,

@@ -30,6 +30,8 @@ const PROBES: f64 = 2.0 + 2.0 * SIGNS;
 pub(crate) struct Fleet {
     /// Gateways, which share the load evenly.
     pub(crate) gateways: usize,
+    /// Gateways that one token is shown to, evenly; all of them where a balancer knows no clients.
+    pub(crate) spread: usize,
     /// Workers of each, which share its load evenly.
     pub(crate) workers: usize,
     /// Requests a second, over all gateways, that come when they like.
@@ -125,8 +127,10 @@ impl Fleet {
             if now > warm + seconds {
                 return load;
             }
-            let (token, at) = (random.one_of(&popularity), random.below(workers.len()));
-            let (gateway, worker) = (at / self.workers, &mut workers[at]);
+            let token = random.one_of(&popularity);
+            let first = token as usize % self.gateways;
+            let gateway = (first + random.below(self.spread)) % self.gateways;
+            let worker = &mut workers[gateway * self.workers + random.below(self.workers)];
             let mut told = Told { now, part: random.part(), ahead: None };
             let found = self.ask(worker, &mut near[gateway], token, &mut told);
             if now > warm {
