@@ -153,6 +153,14 @@ impl Redis {
         call(self.port, &commands).unwrap_or_else(|| panic!("Redis has gone at {commands:?}"));
     }
 
+    /// Waits until its replica has all that was written so far. `WAIT` counts what its own connection wrote, and is
+    /// content at once where that is nothing: hence a write before it.
+    pub(crate) fn is_replicated(&self) {
+        let mark = vec!["SET", "harness:mark", "1", "PX", "1000"];
+        let had = call(self.port, &[mark, vec!["WAIT", "1", "5000"]]);
+        assert_eq!(had.flatten().as_deref(), Some("1"), "a replica that has it");
+    }
+
     /// Holds it, so that it answers nothing and refuses nothing.
     pub(crate) fn freeze(&self) {
         kill_process(Pid::from_child(&self.child), Signal::STOP).unwrap();

@@ -4,13 +4,15 @@ mod lag;
 mod redis;
 mod replicas;
 
+use std::time::Instant;
+
 use super::{
     gauntlet::held,
     harness::{
+        PATIENCE,
         backend::Backend,
         client::{bearer, get},
         gateway::{Gateway, Setup, command},
-        until,
     },
 };
 
@@ -50,8 +52,14 @@ fn verdict(gate: &Gateway, token: &str) -> String {
 
 #[track_caller]
 fn becomes(gate: &Gateway, token: &str, expected: &str) {
-    let what = format!("{expected} instead of {}", verdict(gate, token));
-    until(&what, || (verdict(gate, token) == expected).then_some(()));
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        let found = verdict(gate, token);
+        if found == expected {
+            return;
+        }
+        assert!(Instant::now() < give_up, "{expected} is due, and not {found}");
+    }
 }
 
 /// The table of `docs/redis.md` says of each row which test has seen it.

@@ -55,3 +55,28 @@ fn a_fail_over_loses_nothing_that_a_replica_was_waited_for() {
         }
     }
 }
+
+/// What it is against: a replica that has not heard of a revocation takes over.
+#[test]
+fn a_replica_that_had_not_heard_of_a_revocation_brings_the_token_back() {
+    for wait_replicas in ["0", "\"auto\"", "1"] {
+        let (backend, mut redis) = (Backend::plain(), Pair::start());
+        let gate = start(&backend, &store(&redis.master.url(), wait_replicas));
+        let token = until("a token", || issue(&gate, "eve"));
+        assert_eq!(verdict(&gate, &token), "200");
+        redis.cut();
+        match wait_replicas {
+            "0" => assert!(revoke(&gate, &token)),
+            "1" => assert!(!revoke(&gate, &token)),
+            // A master without any replica for a while is one that has none.
+            _ => until("an acknowledgement", || revoke(&gate, &token).then_some(())),
+        }
+        becomes(&gate, &token, "401 token_unknown");
+        redis.master.kill();
+        let replica = &redis.replica;
+        replica.command(&["REPLICAOF", "NO", "ONE"]);
+        let text = std::fs::read_to_string(&gate.config).unwrap();
+        gate.rewrite(&text.replace(&redis.master.address(), &replica.address()));
+        becomes(&gate, &token, "200");
+    }
+}
