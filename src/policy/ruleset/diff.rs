@@ -6,7 +6,7 @@
 //! share that cross; of two that lie one inside the other the inner one is what they share.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     ops::ControlFlow::{self, Continue},
     time::SystemTime,
@@ -64,31 +64,37 @@ pub fn diff(old: Side<'_>, new: Side<'_>, case: Case, now: SystemTime) -> Vec<Di
     for area in areas(&both, case) {
         comparison.differences(&area, &mut found);
     }
-    let is_said = |at: usize| {
-        let one: &Difference = &found[at];
-        let whole = comparison.shared((one.old, one.new));
-        found.iter().enumerate().any(|(other_at, other)| {
-            let verbs = one.left.methods().shared(other.left.methods()).count();
-            let says_all = (one.old, one.new) == (other.old, other.new)
-                && verbs == one.left.methods().shared(Methods::ANY).count();
-            if !says_all || other_at == at {
-                return false;
-            }
-            // All that falls to these two rules is in what they share.
-            let is_whole = |one: &Difference| {
-                whole.as_ref().is_some_and(|area| one.left.area().relation(area) == Relation::Same)
-            };
-            match one.left.area().relation(other.left.area()) {
-                Relation::Inside => !is_whole(one),
+    let mut by_pair: HashMap<Pair, Vec<usize>> = HashMap::new();
+    for (at, one) in found.iter().enumerate() {
+        by_pair.entry((one.old, one.new)).or_default().push(at);
+    }
+    let mut said: HashSet<usize> = HashSet::new();
+    for (pair, all) in by_pair {
+        let whole = comparison.shared(pair);
+        said.extend(all.iter().copied().filter(|at| is_said(&found, *at, &all, whole.as_ref())));
+    }
+    let mut at = 0..;
+    found.retain(|_| at.next().is_none_or(|at| !said.contains(&at)));
+    found
+}
+
+/// Whether the difference at this place says nothing that another between the same two rules does not; `whole`
+/// is what those two share, and all that falls to them is in it.
+fn is_said(found: &[Difference], at: usize, all: &[usize], whole: Option<&Area>) -> bool {
+    let one = &found[at];
+    let is_whole =
+        |left: &Left| whole.is_some_and(|area| left.area().relation(area) == Relation::Same);
+    all.iter().filter(|other| **other != at).any(|&other_at| {
+        let other = &found[other_at].left;
+        let verbs = one.left.methods().shared(other.methods()).count();
+        let has_all = verbs == one.left.methods().shared(Methods::ANY).count();
+        has_all
+            && match one.left.area().relation(other.area()) {
+                Relation::Inside => !is_whole(&one.left),
                 Relation::Same => other_at < at,
                 Relation::Around | Relation::Crossing | Relation::Apart => is_whole(other),
             }
-        })
-    };
-    let said: Vec<bool> = (0..found.len()).map(is_said).collect();
-    let mut said = said.into_iter();
-    found.retain(|_| !said.next().unwrap_or(false));
-    found
+    })
 }
 
 /// The areas of all rules, and what those share that cross, the most specific first, each once.
